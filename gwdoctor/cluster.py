@@ -1,0 +1,224 @@
+"""An indexed, read-only picture of a cluster, and of what could not be seen of it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from gwdoctor import kinds
+from gwdoctor.model import Gap, Kind, Ref, Resource
+
+T = TypeVar("T")
+
+
+class OutOfView(LookupError):
+    """Asked for something that this picture does not show: not the same as absent."""
+
+    def __init__(self, gap: Gap) -> None:
+        super().__init__(str(gap))
+        self.gap = gap
+
+
+class NotDeclared(LookupError):
+    """A check read a kind that nobody asked the source for: a bug of the check."""
+
+
+class Cluster:
+    """What `gwdoctor.source` read, indexed once.
+
+    Args:
+        resources: everything that was read.
+        gaps: what could not be read.
+        asked: the kinds that were asked for; None when everything there is was read (files).
+        namespaces: the namespaces that were listed; None when all were.
+        absent: single objects that were asked for by name and are not there.
+        missing_kinds: kinds whose CRD is not installed: they have no objects, for certain.
+        versions: the version the server serves of a kind, where it is not the first choice.
+        now: the clock of the checks.
+    """
+
+    def __init__(
+        self,
+        resources: Iterable[Resource],
+        *,
+        gaps: Iterable[Gap] = (),
+        asked: Iterable[Kind] | None = None,
+        namespaces: Iterable[str] | None = None,
+        absent: Iterable[Ref] = (),
+        missing_kinds: Iterable[Kind] = (),
+        versions: Mapping[Kind, str] | None = None,
+        now: datetime | None = None,
+    ) -> None:
+        self.now = now or datetime.now(UTC)
+        self.gaps = tuple(gaps)
+        self.asked = None if asked is None else frozenset(asked)
+        self.namespaces = None if namespaces is None else frozenset(namespaces)
+        self.missing_kinds = frozenset(missing_kinds)
+        self._versions = dict(versions or {})
+        self._absent = frozenset(absent)
+        self._by_ref = {r.ref: r for r in sorted(resources, key=lambda r: r.ref)}
+        self._by_kind: dict[Kind, list[Resource]] = defaultdict(list)
+        self._by_namespace: dict[tuple[Kind, str], list[Resource]] = defaultdict(list)
+        for resource in self._by_ref.values():
+            self._by_kind[resource.ref.kind].append(resource)
+            self._by_namespace[resource.ref.kind, resource.ref.namespace].append(resource)
+        self._gap_of: dict[tuple[Kind, str, str], Gap] = {}
+        for gap in self.gaps:
+            self._gap_of.setdefault((gap.kind, gap.namespace, gap.name), gap)
+        self._derived: dict[Any, Any] = {}
+        self._labels: dict[tuple[Kind, str | None], _LabelIndex] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_ref)
+
+    def __iter__(self) -> Any:
+        return iter(self._by_ref.values())
+
+    # --- reading -------------------------------------------------------------------------
+
+    def __getitem__(self, kind: Kind) -> Sequence[Resource]:
+        """All that is seen of a kind; raises OutOfView where the kind cannot be seen at all."""
+        self._declared(kind)
+        gap = self._gap_of.get((kind, "", ""))
+        if gap is not None and kind not in self._by_kind:
+            raise OutOfView(gap)
+        return self._by_kind.get(kind, ())
+
+    def every(self, kind: Kind) -> Sequence[Resource]:
+        """All there are of a kind; raises OutOfView where some may be hidden.
+
+        For claims of the form "no X anywhere".
+        """
+        seen = self[kind]
+        for gap in self.gaps:
+            if gap.kind == kind and not gap.name:
+                raise OutOfView(gap)
+        if self.namespaces is not None and self._namespaced(kind):
+            raise OutOfView(Gap(kind=kind, reason="only some namespaces were read"))
+        return seen
+
+    def within(self, kind: Kind, namespace: str) -> Sequence[Resource]:
+        """All there are of a kind in a namespace; raises OutOfView where some may be hidden."""
+        self._declared(kind)
+        gap = self._gap_for(kind, namespace)
+        if gap is not None:
+            raise OutOfView(gap)
+        return self._by_namespace.get((kind, namespace), ())
+
+    def get(self, kind: Kind, namespace: str, name: str) -> Resource | None:
+        """The resource, or None where it does not exist; raises OutOfView where we cannot know."""
+        self._declared(kind)
+        ref = Ref(kind, namespace, name)
+        found = self._by_ref.get(ref)
+        if found is None and ref not in self._absent:
+            gap = self._gap_of.get((kind, namespace, name)) or self._gap_for(kind, namespace)
+            if gap is not None:
+                raise OutOfView(gap)
+        return found
+
+    def find(self, ref: Ref) -> Resource | None:
+        """The resource if it was read. Says nothing about whether it exists."""
+        return self._by_ref.get(ref)
+
+    def sees(self, kind: Kind, namespace: str = "") -> bool:
+        """Whether `within(kind, namespace)` would answer (without one: `every(kind)`)."""
+        try:
+            self.within(kind, namespace) if namespace else self.every(kind)
+        except OutOfView:
+            return False
+        return True
+
+    def whole(self, pod: Resource) -> Resource:
+        """A Pod with spec and status; raises OutOfView where only its metadata was read."""
+        found = self.get(kinds.POD_WHOLE, pod.namespace, pod.name)
+        if found is None:
+            raise OutOfView(
+                Gap(
+                    kind=kinds.POD_WHOLE,
+                    reason="its spec was not read",
+                    namespace=pod.namespace,
+                    name=pod.name,
+                )
+            )
+        return found
+
+    def installed(self, kind: Kind) -> bool:
+        """Whether the server knows this kind. Files know every kind."""
+        return kind not in self.missing_kinds
+
+    def select(
+        self, kind: Kind, selector: Mapping[str, str], namespace: str | None = None
+    ) -> Sequence[Resource]:
+        """What is seen of a kind and carries all these labels, in one namespace or everywhere.
+
+        An empty selector selects everything, as in a NetworkPolicy; a Service without one
+        selects nothing, which is for the caller to know. Raises OutOfView like `within`/`[]`.
+        """
+        pool = self[kind] if namespace is None else self.within(kind, namespace)
+        if not selector:
+            return pool
+        index = self._labels.get((kind, namespace))
+        if index is None:
+            index = self._labels[kind, namespace] = _LabelIndex(pool)
+        return index.matching(selector)
+
+    def api_version(self, kind: Kind) -> str:
+        """`group/version` that a new object of this kind is written in: one the server serves."""
+        reading = kinds.READINGS[kind]
+        return Ref(kind, "", "", self._versions.get(kind, reading.versions[0])).api_version
+
+    def derive(self, compute: Callable[[Cluster], T]) -> T:
+        """`compute(cluster)`, once a scan. Where it ran into OutOfView, every caller gets that."""
+        try:
+            done, value = self._derived[compute]
+        except KeyError:
+            try:
+                done, value = True, compute(self)
+            except OutOfView as gap:
+                done, value = False, gap
+            self._derived[compute] = done, value
+        if not done:
+            raise value
+        result: T = value
+        return result
+
+    # --- what can be seen ----------------------------------------------------------------
+
+    def _declared(self, kind: Kind) -> None:
+        if self.asked is not None and kind not in self.asked:
+            raise NotDeclared(f"{kind} was read but is not declared in `subjects` or `needs`")
+
+    def _namespaced(self, kind: Kind) -> bool:
+        return kinds.READINGS[kind].namespaced
+
+    def _gap_for(self, kind: Kind, namespace: str) -> Gap | None:
+        gap = self._gap_of.get((kind, "", "")) or self._gap_of.get((kind, namespace, ""))
+        if gap is not None:
+            return gap
+        outside = self.namespaces is not None and namespace not in self.namespaces
+        if outside and self._namespaced(kind) and kind not in self.missing_kinds:
+            return Gap(kind=kind, reason="this namespace was not read", namespace=namespace)
+        return None
+
+
+class _LabelIndex:
+    """Which resources carry a label: the rarest label of a selector is looked up, the rest compared."""
+
+    def __init__(self, pool: Sequence[Resource]) -> None:
+        self._by_label: dict[tuple[str, str], list[Resource]] = defaultdict(list)
+        for resource in pool:
+            for label in resource.labels("metadata", "labels").items():
+                self._by_label[label].append(resource)
+
+    def matching(self, selector: Mapping[str, str]) -> Sequence[Resource]:
+        wanted = list(selector.items())
+        rarest: Sequence[Resource] = min(
+            (self._by_label.get(label, []) for label in wanted), key=len
+        )
+        if len(wanted) == 1:
+            return rarest
+        return [
+            r for r in rarest if all(r.labels("metadata", "labels").get(k) == v for k, v in wanted)
+        ]

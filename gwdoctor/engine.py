@@ -1,0 +1,118 @@
+"""Runs probes over a cluster. One that breaks is reported, and the rest still run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
+
+from gwdoctor.cluster import Cluster, OutOfView
+from gwdoctor.model import Finding, Report, Resource, Skip, Target
+from gwdoctor.probe import Probe
+
+
+def scan(
+    cluster: Cluster,
+    probes: Collection[type[Probe]],
+    *,
+    target: Target | None = None,
+    out_of_time: Callable[[], bool] = lambda: False,
+    timings: dict[str, float] | None = None,
+) -> Report:
+    """Everything these probes have to say, worst first.
+
+    `out_of_time` is asked before each probe; those that were not run are listed.
+    `timings`, if given, receives the seconds that each check took.
+    """
+    findings: list[Finding] = []
+    skips: list[Skip] = []
+    run = not_applicable = 0
+    incomplete = False
+    for probe in probes:
+        if all(not cluster.installed(kind) for kind in probe.subjects):
+            not_applicable += 1
+            continue
+        if out_of_time():
+            incomplete = True
+            skips.append(Skip(check=probe.id(), reason="the deadline of the run had passed"))
+            continue
+        started = time.perf_counter()
+        run += 1
+        _run(probe, cluster, findings, skips)
+        skips += _blind_spots(probe, cluster)
+        if timings is not None:
+            timings[probe.id()] = time.perf_counter() - started
+    return Report(
+        target=target or Target(),
+        findings=tuple(_distinct(sorted(findings, key=_worst_first))),
+        skips=tuple(_once(skips)),
+        checks=run,
+        not_applicable=not_applicable,
+        objects=len(cluster),
+        incomplete=incomplete,
+    )
+
+
+def _run(probe: type[Probe], cluster: Cluster, findings: list[Finding], skips: list[Skip]) -> None:
+    try:
+        for item in probe().run(cluster):
+            if isinstance(item, Finding):
+                findings.append(_rooted(item, cluster))
+            else:
+                skips.append(item)
+    except OutOfView as hidden:
+        skips.append(Skip(check=probe.id(), reason=str(hidden), rbac=hidden.gap.rbac))
+    except Exception as bug:  # one broken check must not cost the report of the others
+        reason = f"gwdoctor failed in this check: {type(bug).__name__}: {bug}"
+        skips.append(Skip(check=probe.id(), reason=reason, is_bug=True))
+
+
+def _blind_spots(probe: type[Probe], cluster: Cluster) -> Iterable[Skip]:
+    """The kinds that the check reads and that could not be read: what it said is not all."""
+    for gap in cluster.gaps:
+        if gap.claimed and not gap.name and gap.kind in probe.reads():
+            yield Skip(check=probe.id(), reason=str(gap), rbac=gap.rbac)
+
+
+def _rooted(finding: Finding, cluster: Cluster) -> Finding:
+    """With the object that it stands in, whose list items name its stable path."""
+    if finding.root is not None:
+        return finding
+    if isinstance(finding.field, Resource):
+        return replace(finding, root=finding.field)
+    root = cluster.find(finding.field.ref)
+    return replace(finding, root=root) if root is not None else finding
+
+
+def _worst_first(finding: Finding) -> tuple[object, ...]:
+    spot = finding.field
+    return (
+        -finding.severity,
+        -finding.confidence,
+        spot.ref,
+        finding.check,
+        tuple(str(step).rjust(6, "0") for step in spot.path),
+        finding.message,
+    )
+
+
+def _distinct(findings: Iterable[Finding]) -> Iterable[Finding]:
+    """No two findings under one id: the second is marked, the same one twice is dropped."""
+    seen: dict[str, int] = {}
+    told: set[tuple[str, str]] = set()
+    for finding in findings:
+        key = finding.id
+        if (key, finding.message) in told:
+            continue
+        told.add((key, finding.message))
+        count = seen[key] = seen.get(key, 0) + 1
+        yield finding if count == 1 else replace(finding, marker=f"{finding.marker}#{count}")
+
+
+def _once(skips: Iterable[Skip]) -> Iterable[Skip]:
+    seen: set[tuple[object, ...]] = set()
+    for skip in skips:
+        key = (skip.check, skip.reason, skip.ref)
+        if key not in seen:
+            seen.add(key)
+            yield skip

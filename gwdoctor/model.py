@@ -1,0 +1,402 @@
+"""The nouns: kinds, resources, fields, changes, fixes, findings. Imports nothing of ours."""
+
+from __future__ import annotations
+
+import copy
+import enum
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+Path = tuple[str | int, ...]
+
+
+class Severity(enum.IntEnum):
+    """What the users of the site stand to lose."""
+
+    LOW = 1  #: hygiene
+    MEDIUM = 2  #: works by luck
+    HIGH = 3  #: some requests fail, or will within 14 days, or a credential is exposed
+    CRITICAL = 4  #: requests fail now
+
+    def __str__(self) -> str:
+        return self.name.lower()
+
+
+class Confidence(enum.IntEnum):
+    """How sure the check is, apart from how bad it would be."""
+
+    POSSIBLE = 1
+    LIKELY = 2
+    CERTAIN = 3  #: a controller's own current status, or arithmetic on objects
+
+    def __str__(self) -> str:
+        return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Kind:
+    """A kind of resource, whatever version the API server prefers.
+
+    `facet` tells two pictures of one kind apart: of every Pod the metadata is read, of the
+    few that matter the whole (see `kinds.POD_WHOLE`).
+    """
+
+    name: str
+    group: str = ""
+    facet: str = ""
+
+    @classmethod
+    def of(cls, manifest: Mapping[str, Any]) -> Kind:
+        """The kind of a manifest."""
+        group, _, _ = str(manifest["apiVersion"]).rpartition("/")
+        return cls(str(manifest["kind"]), group)
+
+    def __str__(self) -> str:
+        return f"{self.name}.{self.group}" if self.group else self.name
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Ref:
+    """Which resource. `version` is the one it was read in; it does not take part in equality."""
+
+    kind: Kind
+    namespace: str
+    name: str
+    version: str = field(default="", compare=False)
+
+    @property
+    def api_version(self) -> str:
+        """`group/version`, as in a manifest."""
+        return f"{self.kind.group}/{self.version}" if self.kind.group else self.version
+
+    def __str__(self) -> str:
+        return f"{self.kind.name} {self.namespace}/{self.name}".replace(" /", " ")
+
+
+class Metadata(msgspec.Struct, omit_defaults=True):
+    """What is kept of `metadata`: everything a check or a fix uses, so not `managedFields`."""
+
+    name: str = ""
+    namespace: str | None = None
+    creationTimestamp: str | None = None  # noqa: N815 - the field's own name
+    deletionTimestamp: str | None = None  # noqa: N815
+    generation: int | None = None
+    uid: str | None = None
+    labels: dict[str, str] | None = None
+    annotations: dict[str, str] | None = None
+    ownerReferences: list[dict[str, Any]] | None = None  # noqa: N815
+
+
+def _step(value: Any, step: str | int) -> Any:
+    if isinstance(value, dict):
+        return value.get(step)
+    if isinstance(value, list):
+        if isinstance(step, int) and -len(value) <= step < len(value):
+            return value[step]
+        return None
+    if isinstance(value, msgspec.Struct) and isinstance(step, str):
+        return getattr(value, step, None)
+    return None
+
+
+class Field(msgspec.Struct, frozen=True, eq=False):
+    """A value in a resource that knows where it stands; absent is `None`, never an error."""
+
+    ref: Ref
+    path: Path
+    value: Any
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Field) and self.ref == other.ref and self.path == other.path
+
+    def __hash__(self) -> int:
+        return hash((self.ref, self.path))
+
+    def _dig(self, steps: Sequence[str | int]) -> Any:
+        value = self.value
+        for step in steps:
+            if value is None:
+                return None
+            value = _step(value, step)
+        return value
+
+    def at(self, *steps: str | int) -> Field:
+        """The field at the end of these steps."""
+        return Field(self.ref, (*self.path, *steps), self._dig(steps))
+
+    def has(self, *steps: str | int) -> bool:
+        """Whether there is anything (but null) at the end of these steps."""
+        return self._dig(steps) is not None
+
+    def each(self, *steps: str | int) -> Iterator[Field]:
+        """The items of the list at the end of these steps."""
+        items = self._dig(steps)
+        if isinstance(items, list):
+            path = (*self.path, *steps)
+            for i, item in enumerate(items):
+                yield Field(self.ref, (*path, i), item)
+
+    def entries(self, *steps: str | int) -> Iterator[tuple[str, Field]]:
+        """Key and value of the mapping at the end of these steps."""
+        mapping = self._dig(steps)
+        if isinstance(mapping, dict):
+            path = (*self.path, *steps)
+            for key, item in mapping.items():
+                if isinstance(key, str):
+                    yield key, Field(self.ref, (*path, key), item)
+
+    def text(self, *steps: str | int) -> str:
+        """The string there, or an empty one."""
+        value = self._dig(steps)
+        return value if isinstance(value, str) else ""
+
+    def texts(self, *steps: str | int) -> tuple[str, ...]:
+        """The strings of the list there."""
+        value = self._dig(steps)
+        return tuple(v for v in value if isinstance(v, str)) if isinstance(value, list) else ()
+
+    def number(self, *steps: str | int) -> int | None:
+        """The integer there, if any."""
+        value = self._dig(steps)
+        return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+    def flag(self, *steps: str | int) -> bool | None:
+        """The boolean there, if any."""
+        value = self._dig(steps)
+        return value if isinstance(value, bool) else None
+
+    def labels(self, *steps: str | int) -> dict[str, str]:
+        """The string map there, or an empty one. Not to be written to."""
+        value = self._dig(steps)
+        return value if isinstance(value, dict) else {}
+
+    @property
+    def pointer(self) -> str:
+        """RFC 6901, as `kubectl patch --type json` wants it."""
+        steps = (str(step).replace("~", "~0").replace("/", "~1") for step in self.path)
+        return "".join(f"/{step}" for step in steps)
+
+
+class Resource(Field, frozen=True, eq=False):
+    """A whole resource as it was read: the Field at `()`. Never written to."""
+
+    @property
+    def namespace(self) -> str:
+        """Its namespace; empty if cluster-scoped."""
+        return self.ref.namespace
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.ref.name
+
+    @property
+    def created(self) -> str:
+        """creationTimestamp, RFC 3339 in UTC (so it sorts as text); empty when unknown."""
+        return self.text("metadata", "creationTimestamp")
+
+    def annotation(self, key: str) -> str:
+        """An annotation, or an empty string."""
+        return self.text("metadata", "annotations", key)
+
+    def label(self, key: str) -> str:
+        """A label, or an empty string."""
+        return self.text("metadata", "labels", key)
+
+    def manifest(self) -> dict[str, Any]:
+        """A copy as plain dicts, without what only the server writes."""
+        plain: dict[str, Any] = msgspec.to_builtins(self.value)
+        plain = copy.deepcopy({key: value for key, value in plain.items() if value is not None})
+        plain.pop("status", None)
+        for key in ("creationTimestamp", "deletionTimestamp", "generation", "uid"):
+            plain["metadata"].pop(key, None)
+        head = {"apiVersion": self.ref.api_version, "kind": self.ref.kind.name}
+        return {**head, **{k: v for k, v in plain.items() if k not in head}}
+
+    def changed(self, *steps: str | int, to: Any) -> Change:
+        """This resource with one value replaced, its parents made where they lack.
+
+        `to=None` takes the value away. `Change.changed` goes on from there.
+        """
+        before = self.manifest()
+        return Change(self.ref, before, before).changed(*steps, to=to)
+
+    def deleted(self) -> Change:
+        """This resource taken away."""
+        return Change(self.ref, self.manifest(), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A resource before and after, both whole; every rendering (YAML, diff, patch) derives from it."""
+
+    ref: Ref
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+
+    @classmethod
+    def created(cls, manifest: dict[str, Any]) -> Change:
+        """A resource that is not there yet."""
+        meta = manifest["metadata"]
+        version = manifest["apiVersion"].rpartition("/")[2]
+        ref = Ref(Kind.of(manifest), meta.get("namespace", ""), meta["name"], version)
+        return cls(ref, None, manifest)
+
+    def changed(self, *steps: str | int, to: Any) -> Change:
+        """The same with one more value replaced; `to=None` takes it away."""
+        after = copy.deepcopy(self.after or {})
+        spot: Any = after
+        for step in steps[:-1]:
+            if isinstance(spot, dict) and spot.get(step) is None:
+                spot[step] = {}
+            spot = spot[step]
+        if to is not None:
+            spot[steps[-1]] = copy.deepcopy(to)
+        elif isinstance(spot, dict):
+            spot.pop(steps[-1], None)
+        else:
+            del spot[steps[-1]]
+        return Change(self.ref, self.before, after)
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """One way out, as data: resources before and after.
+
+    Without `needs_review` it only adds what the configuration already asks for (`safe`);
+    with it, it changes traffic or a value is a decision (`review`). `commands` stand for what
+    no manifest can say (an annotation taken away, a restart) and are run after the changes.
+    """
+
+    title: str
+    changes: tuple[Change, ...] = ()
+    needs_review: bool = False
+    commands: tuple[str, ...] = ()
+
+    @property
+    def disposition(self) -> str:
+        """`safe` or `review`."""
+        return "review" if self.needs_review else "safe"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One problem, where it stands, why we think so, and the way out."""
+
+    check: str
+    title: str
+    severity: Severity
+    confidence: Confidence
+    field: Field
+    message: str
+    because: tuple[Field, ...] = ()
+    fix: Fix | None = None
+    advice: str = ""  #: where there is no fix: what to decide, and between what
+    marker: str = ""  #: tells findings of one check on one field apart; part of the fingerprint
+    root: Resource | None = None  #: the object that `field` stands in; names its list items
+
+    @property
+    def id(self) -> str:
+        """The check and a fingerprint of object and path: survives restarts and reordering."""
+        ref = self.field.ref
+        what = [
+            self.check,
+            str(ref.kind),
+            ref.namespace,
+            ref.name,
+            *stable_path(self.field, self.root),
+        ]
+        text = json.dumps([*what, self.marker], ensure_ascii=False)
+        return f"{self.check}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+#: What names an item of a list, in the order of preference.
+_NAMES = ("name", "number", "containerPort", "port", "key", "host", "secretName", "type")
+
+
+def _item_name(item: Any) -> str:
+    """A name of a list item that does not depend on its position."""
+    if isinstance(item, dict):
+        for key in _NAMES:
+            value = item.get(key)
+            if isinstance(value, str | int):
+                return f"{key}={value}"
+            if isinstance(value, dict):
+                return f"{key}={_item_name(value)}"
+    text = json.dumps(msgspec.to_builtins(item), sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def stable_path(spot: Field, root: Field | None) -> list[str]:
+    """The path of a field with its list positions replaced by names of the items."""
+    value = root.value if root is not None else None
+    steps: list[str] = []
+    for step in spot.path:
+        if isinstance(step, int) and isinstance(value, list) and 0 <= step < len(value):
+            steps.append(_item_name(value[step]))
+        else:
+            steps.append(str(step))
+        value = _step(value, step)
+    return steps
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """Something that could not be seen: a kind, everywhere or in a namespace, or one object.
+
+    `rbac` is the rule (apiGroups, resources, verbs) that would show it, where rights are what lacks.
+    `claimed` is False where the input never claimed to hold it (files without Secrets): such a
+    gap is told when a check runs into it, and only then.
+    """
+
+    kind: Kind
+    reason: str
+    namespace: str = ""
+    name: str = ""
+    rbac: Mapping[str, Any] | None = None
+    claimed: bool = True
+
+    def __str__(self) -> str:
+        where = f" in namespace {self.namespace}" if self.namespace else ""
+        return f"{self.kind.name}{' ' + self.name if self.name else ''}{where}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skip:
+    """Something that was not looked at. Silence is not health."""
+
+    check: str
+    reason: str
+    ref: Ref | None = None
+    rbac: Mapping[str, Any] | None = None
+    is_bug: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What was scanned."""
+
+    context: str = ""
+    server: str = ""
+    user: str = ""
+    namespaces: tuple[str, ...] = ("*",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """All a renderer gets to see."""
+
+    target: Target
+    findings: tuple[Finding, ...]
+    skips: tuple[Skip, ...]
+    checks: int  #: checks that were run
+    not_applicable: int = 0  #: checks whose kinds are not installed in this cluster
+    objects: int = 0
+    seconds: float = 0.0
+    incomplete: bool = False  #: the deadline ended the run before everything was read
+    ignored: int = 0  #: findings below the thresholds of this run

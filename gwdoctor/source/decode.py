@@ -1,0 +1,68 @@
+"""From bytes or plain objects to resources: cut to the view of their kind while decoding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from gwdoctor import kinds
+from gwdoctor.kinds import READINGS, Reading
+from gwdoctor.model import Kind, Ref, Resource
+from gwdoctor.source import secrets
+
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+
+class BadObject(ValueError):
+    """An object that does not have the form its kind promises; the text names the field."""
+
+
+def wire_type(kind: Kind) -> type[msgspec.Struct]:
+    """The type that bytes of this kind are decoded to."""
+    return secrets.RawSecret if kind == kinds.SECRET else READINGS[kind].view
+
+
+def resource(kind: Kind, version: str, decoded: msgspec.Struct) -> Resource:
+    """A decoded object as it is kept. Secrets are reduced here."""
+    reading = READINGS[kind]
+    view: Any = secrets.reduce(decoded) if isinstance(decoded, secrets.RawSecret) else decoded
+    if view.metadata.annotations:
+        view.metadata.annotations.pop(_LAST_APPLIED, None)
+    if reading.trim is not None:
+        reading.trim(view)
+    namespace = (view.metadata.namespace or "") if reading.namespaced else ""
+    return Resource(Ref(kind, namespace, view.metadata.name, version), (), view)
+
+
+def resources(
+    manifest: Mapping[str, Any], *, default_namespace: str = "default"
+) -> Iterator[Resource]:
+    """A manifest as the resources that gwdoctor keeps of it: none for a kind it does not read.
+
+    Raises BadObject, naming the field, for one that no API server would accept.
+    """
+    name, group = str(manifest.get("kind", "")), str(manifest.get("apiVersion", ""))
+    group, _, version = group.rpartition("/")
+    for kind in kinds.by_name(name, group):
+        reading: Reading = READINGS[kind]
+        wanted = reading.view
+        if kind == kinds.SECRET and not ("keys" in manifest and "data" not in manifest):
+            wanted = secrets.RawSecret  # not one that a snapshot has reduced already
+        try:
+            decoded = msgspec.convert(manifest, type=wanted)
+        except msgspec.ValidationError as error:
+            raise BadObject(_where(error)) from None
+        metadata: Any = decoded.metadata  # type: ignore[attr-defined]
+        if not metadata.name:
+            raise BadObject("metadata.name is missing")
+        if reading.namespaced and not metadata.namespace:
+            metadata.namespace = default_namespace
+        yield resource(kind, version, decoded)
+
+
+def _where(error: msgspec.ValidationError) -> str:
+    text, _, path = str(error).partition(" - at `$")
+    place = path.rstrip("`").replace("[...]", ".*").lstrip(".")
+    return f"{place}: {text}" if place else text
