@@ -13,6 +13,9 @@ from gwdoctor.model import Gap, Kind, Ref, Resource
 T = TypeVar("T")
 
 
+_BY_REFERENCE = "only those that something points to were read"
+
+
 class OutOfView(LookupError):
     """Asked for something that this picture does not show: not the same as absent."""
 
@@ -36,6 +39,10 @@ class Cluster:
         absent: single objects that were asked for by name and are not there.
         missing_kinds: kinds whose CRD is not installed: they have no objects, for certain.
         versions: the version the server serves of a kind, where it is not the first choice.
+        by_reference: kinds of which only some objects were read (those of one type, those that
+            something points to): one that was not read may exist all the same.
+        listed: (kind, namespace) that were read whole although `namespaces` or `by_reference`
+            would say that they were not.
         now: the clock of the checks.
     """
 
@@ -49,6 +56,8 @@ class Cluster:
         absent: Iterable[Ref] = (),
         missing_kinds: Iterable[Kind] = (),
         versions: Mapping[Kind, str] | None = None,
+        by_reference: Iterable[Kind] = (),
+        listed: Iterable[tuple[Kind, str]] = (),
         now: datetime | None = None,
     ) -> None:
         self.now = now or datetime.now(UTC)
@@ -58,6 +67,8 @@ class Cluster:
         self.missing_kinds = frozenset(missing_kinds)
         self._versions = dict(versions or {})
         self._absent = frozenset(absent)
+        self._by_reference = frozenset(by_reference)
+        self._listed = frozenset(listed)
         self._by_ref = {r.ref: r for r in sorted(resources, key=lambda r: r.ref)}
         self._by_kind: dict[Kind, list[Resource]] = defaultdict(list)
         self._by_namespace: dict[tuple[Kind, str], list[Resource]] = defaultdict(list)
@@ -97,6 +108,8 @@ class Cluster:
                 raise OutOfView(gap)
         if self.namespaces is not None and self._namespaced(kind):
             raise OutOfView(Gap(kind=kind, reason="only some namespaces were read"))
+        if kind in self._by_reference:
+            raise OutOfView(Gap(kind=kind, reason=_BY_REFERENCE, claimed=False))
         return seen
 
     def within(self, kind: Kind, namespace: str) -> Sequence[Resource]:
@@ -148,6 +161,17 @@ class Cluster:
         """Whether the server knows this kind. Files know every kind."""
         return kind not in self.missing_kinds
 
+    def holds(self, kind: Kind) -> bool:
+        """Whether any object of this kind was read. Says nothing about whether there is one."""
+        return kind in self._by_kind
+
+    def may_hold(self, kind: Kind) -> bool:
+        """Whether there can be an object of this kind to look at: not where its CRD is missing,
+        nor where the input never claimed to hold the kind."""
+        gap = self._gap_of.get((kind, "", ""))
+        unclaimed = gap is not None and not gap.claimed and not self.holds(kind)
+        return self.installed(kind) and not unclaimed
+
     def select(
         self, kind: Kind, selector: Mapping[str, str], namespace: str | None = None
     ) -> Sequence[Resource]:
@@ -194,12 +218,16 @@ class Cluster:
         return kinds.READINGS[kind].namespaced
 
     def _gap_for(self, kind: Kind, namespace: str) -> Gap | None:
+        if (kind, namespace) in self._listed:
+            return None
         gap = self._gap_of.get((kind, "", "")) or self._gap_of.get((kind, namespace, ""))
         if gap is not None:
             return gap
         outside = self.namespaces is not None and namespace not in self.namespaces
         if outside and self._namespaced(kind) and kind not in self.missing_kinds:
             return Gap(kind=kind, reason="this namespace was not read", namespace=namespace)
+        if kind in self._by_reference and kind not in self.missing_kinds:
+            return Gap(kind=kind, reason=_BY_REFERENCE, namespace=namespace, claimed=False)
         return None
 
 

@@ -29,7 +29,7 @@ def scan(
     run = not_applicable = 0
     incomplete = False
     for probe in probes:
-        if all(not cluster.installed(kind) for kind in probe.subjects):
+        if not any(cluster.may_hold(kind) for kind in probe.subjects):
             not_applicable += 1
             continue
         if out_of_time():
@@ -61,7 +61,8 @@ def _run(probe: type[Probe], cluster: Cluster, findings: list[Finding], skips: l
             else:
                 skips.append(item)
     except OutOfView as hidden:
-        skips.append(Skip(check=probe.id(), reason=str(hidden), rbac=hidden.gap.rbac))
+        if hidden.gap.claimed or any(map(cluster.holds, probe.subjects)):
+            skips.append(Skip(check=probe.id(), reason=str(hidden), rbac=hidden.gap.rbac))
     except Exception as bug:  # one broken check must not cost the report of the others
         reason = f"gwdoctor failed in this check: {type(bug).__name__}: {bug}"
         skips.append(Skip(check=probe.id(), reason=reason, is_bug=True))

@@ -40,14 +40,27 @@ class EndpointSliceView(msgspec.Struct, omit_defaults=True):
     metadata: Metadata
     addressType: str | None = None
     endpoints: list[EndpointView] | None = None
-    ports: list[dict[str, Any]] | None = None
+    ports: list[EndpointPortView] | None = None
 
 
 class EndpointView(msgspec.Struct, omit_defaults=True):
     addresses: list[str] | None = None
-    conditions: dict[str, bool | None] | None = None
+    conditions: EndpointConditionsView | None = None
     targetRef: ObjectView | None = None
     nodeName: str | None = None
+
+
+class EndpointConditionsView(msgspec.Struct, omit_defaults=True):
+    ready: bool | None = None
+    serving: bool | None = None
+    terminating: bool | None = None
+
+
+class EndpointPortView(msgspec.Struct, omit_defaults=True):
+    name: str | None = None
+    protocol: str | None = None
+    port: int | None = None
+    appProtocol: str | None = None
 
 
 class ObjectView(msgspec.Struct, omit_defaults=True):
@@ -121,6 +134,7 @@ class CertificateView(msgspec.Struct, omit_defaults=True):
     usages: list[
         str
     ] = []  #: extended key usages as dotted OIDs; empty when there is no such extension
+    extensionsUnread: bool = False  #: they are broken, so names and usages say nothing
 
 
 class PemView(msgspec.Struct, omit_defaults=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import enum
 import hashlib
+import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -114,6 +115,9 @@ class Field(msgspec.Struct, frozen=True, eq=False):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Field) and self.ref == other.ref and self.path == other.path
 
+    def __ne__(self, other: object) -> bool:
+        return not self == other  # a Struct's own compares identity
+
     def __hash__(self) -> int:
         return hash((self.ref, self.path))
 
@@ -173,7 +177,11 @@ class Field(msgspec.Struct, frozen=True, eq=False):
     def labels(self, *steps: str | int) -> dict[str, str]:
         """The string map there, or an empty one. Not to be written to."""
         value = self._dig(steps)
-        return value if isinstance(value, dict) else {}
+        if not isinstance(value, dict):
+            return {}
+        if all(isinstance(item, str) for item in value.values()):
+            return value
+        return {key: item for key, item in value.items() if isinstance(item, str)}
 
     @property
     def pointer(self) -> str:
@@ -251,9 +259,10 @@ class Change:
         """The same with one more value replaced; `to=None` takes it away."""
         after = copy.deepcopy(self.after or {})
         spot: Any = after
-        for step in steps[:-1]:
-            if isinstance(spot, dict) and spot.get(step) is None:
-                spot[step] = {}
+        for step, following in itertools.pairwise(steps):
+            fitting = dict if isinstance(following, str) else list
+            if not isinstance(_step(spot, step), fitting):
+                spot[step] = {}  # nothing there, or nothing that any API server would hold
             spot = spot[step]
         if to is not None:
             spot[steps[-1]] = copy.deepcopy(to)
@@ -316,20 +325,27 @@ class Finding:
 
 
 #: What names an item of a list, in the order of preference.
-_NAMES = ("name", "number", "containerPort", "port", "key", "host", "secretName", "type")
+_NAMES = ("name", "number", "containerPort", "port", "key", "host", "secretName", "path", "type")
+#: What tells the nameless rules of a route apart: not what they do, which a fix may change.
+_CONDITIONS = ("matches", "match", "sniHosts", "hosts")
 
 
-def _item_name(item: Any) -> str:
-    """A name of a list item that does not depend on its position."""
+def _item_name(item: Any, position: int) -> str:
+    """A name of a list item, if it has one, that does not depend on its position."""
+    if isinstance(item, str):
+        return item
     if isinstance(item, dict):
         for key in _NAMES:
             value = item.get(key)
             if isinstance(value, str | int):
                 return f"{key}={value}"
             if isinstance(value, dict):
-                return f"{key}={_item_name(value)}"
-    text = json.dumps(msgspec.to_builtins(item), sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+                return f"{key}={_item_name(value, position)}"
+        for key in _CONDITIONS:
+            if item.get(key):
+                text = json.dumps(item[key], sort_keys=True, default=str)
+                return f"{key}={hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    return str(position)
 
 
 def stable_path(spot: Field, root: Field | None) -> list[str]:
@@ -338,7 +354,7 @@ def stable_path(spot: Field, root: Field | None) -> list[str]:
     steps: list[str] = []
     for step in spot.path:
         if isinstance(step, int) and isinstance(value, list) and 0 <= step < len(value):
-            steps.append(_item_name(value[step]))
+            steps.append(_item_name(value[step], step))
         else:
             steps.append(str(step))
         value = _step(value, step)

@@ -5,10 +5,16 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import ClassVar
 
 from gwdoctor.cluster import Cluster, OutOfView
 from gwdoctor.model import Confidence, Field, Finding, Fix, Kind, Resource, Severity, Skip
+
+
+@cache
+def _page(probe: type[Probe]) -> str:
+    return inspect.cleandoc(probe.__doc__ or "")
 
 
 class Probe:
@@ -35,7 +41,8 @@ class Probe:
             try:
                 subjects = cluster[kind]
             except OutOfView as hidden:
-                yield self.skip(hidden)
+                if hidden.gap.claimed:  # files without such an object have none to look at
+                    yield self.skip(hidden)
                 continue
             for subject in subjects:
                 try:
@@ -52,7 +59,7 @@ class Probe:
     @classmethod
     def doc(cls) -> str:
         """The page, in Markdown."""
-        return inspect.cleandoc(cls.__doc__ or "")
+        return _page(cls)
 
     @classmethod
     def title(cls) -> str:

@@ -2,6 +2,8 @@
 
     # now: 2026-11-21T12:00:00Z          the clock (this is the default)
     # unseen: Secret, Pod                kinds that this scan may not read
+    data: !cert {dns: [a.example.com]}   a certificate made for the case; see certs.py
+    notAfter: !time +5d                  a moment counted from the clock
     credentialName: shared  # finding: istio/tls-server-overlap high
 
 A `# finding: <check> [severity]` comment stands on the line that the finding is about; a finding
@@ -12,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -40,7 +42,16 @@ def _cert(loader: Any, node: yaml.Node) -> dict[str, str]:
     return certs.secret_data(loader.now, **spec)
 
 
+def _time(loader: Any, node: yaml.Node) -> str:
+    """`!time -3d`: a moment counted from now; d, h or m."""
+    text = str(node.value)
+    unit = {"d": "days", "h": "hours", "m": "minutes"}[text[-1]]
+    moment = loader.now + timedelta(**{unit: int(text[:-1])})
+    return str(moment.strftime("%Y-%m-%dT%H:%M:%SZ"))
+
+
 _Loader.add_constructor("!cert", _cert)
+_Loader.add_constructor("!time", _time)
 
 
 def _header(text: str, key: str) -> str:
@@ -60,8 +71,9 @@ def unseen(text: str) -> tuple[Kind, ...]:
     return found
 
 
-def documents(text: str) -> list[dict[str, Any]]:
-    loader = type("_L", (_Loader,), {"now": now_of(text)})
+def documents(text: str, now: datetime | None = None) -> list[dict[str, Any]]:
+    """The documents of a case; its certificates and times are counted from `now`."""
+    loader = type("_L", (_Loader,), {"now": now or now_of(text)})
     return [doc for doc in yaml.load_all(text, loader) if doc]
 
 

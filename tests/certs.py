@@ -14,7 +14,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
@@ -23,11 +23,13 @@ PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 @cache
 def private_key(name: str) -> PrivateKey:
-    """One key a name, for the run. `rsa1024-x` gives RSA of that size; all else is P-256."""
+    """One key a name, for the run. `rsa1024-x` gives RSA of that size, `p224-x` that curve; all
+    else is P-256.
+    """
     if name.startswith("rsa"):
         bits = int(name[3:].partition("-")[0])
         return rsa.generate_private_key(public_exponent=65537, key_size=bits)
-    return ec.generate_private_key(ec.SECP256R1())
+    return ec.generate_private_key(ec.SECP224R1() if name.startswith("p224") else ec.SECP256R1())
 
 
 def key_pem(name: str) -> bytes:
@@ -54,6 +56,8 @@ def _certificate(spec: str) -> x509.Certificate:
         "serial",
         "now",
         "for",
+        "issuerOrg",
+        "eku",
     }
     if unknown:
         raise ValueError(f"!cert does not know {sorted(unknown)}")
@@ -68,7 +72,16 @@ def _certificate(spec: str) -> x509.Certificate:
     issuer = (
         subject
         if self_signed
-        else x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer_name)])
+        else x509.Name(
+            [
+                x509.NameAttribute(oid, value)
+                for oid, value in (
+                    (NameOID.ORGANIZATION_NAME, given.get("issuerOrg")),
+                    (NameOID.COMMON_NAME, issuer_name),
+                )
+                if value
+            ]
+        )
     )
     issuer_key = key if self_signed else private_key(given.get("issuerKey", f"ca-{issuer_name}"))
     end = now + timedelta(days=given.get("days", 90))
@@ -92,6 +105,9 @@ def _certificate(spec: str) -> x509.Certificate:
         alternatives += [x509.IPAddress(ipaddress.ip_address(ip)) for ip in given["ip"]]
     if alternatives:
         builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
+    if given.get("eku"):
+        usages = [getattr(ExtendedKeyUsageOID, name) for name in given["eku"]]
+        builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
     return builder.sign(issuer_key, hashes.SHA256())
 
 
@@ -100,7 +116,8 @@ def certificate_pem(now: datetime = NOW, **spec: Any) -> bytes:
 
     dns, ip: subjectAltName entries · cn: common name (default: the first dns) · days: until
     notAfter, from `now` (negative: expired) · from: days until notBefore · key: name of its key
-    · issuer: common name of the issuer, or `self` · ca: basic constraint · serial: number.
+    · issuer: common name of the issuer, or `self` · ca: basic constraint · serial: number
+    · issuerOrg: organisation of the issuer · eku: extended key usages such as CLIENT_AUTH.
     """
     spec["now"] = now.isoformat()
     return _certificate(json.dumps(spec, sort_keys=True)).public_bytes(serialization.Encoding.PEM)
@@ -110,8 +127,10 @@ def secret_data(now: datetime = NOW, **spec: Any) -> dict[str, str]:
     """`data` of a kubernetes.io/tls Secret.
 
     As `certificate_pem`, and: chain: further certificates (specs) after the leaf · wrongKey: name
-    of a key that does not belong to the certificate · keys: names of the two data keys.
+    of a key that does not belong to the certificate · keys: names of the two data keys
+    · authority: spec of what stands under `ca.crt`.
     """
+    authority = spec.pop("authority", None)
     chain = spec.pop("chain", [])
     wrong = spec.pop("wrongKey", None)
     crt_name, key_name = spec.pop("keys", ["tls.crt", "tls.key"])
@@ -119,7 +138,7 @@ def secret_data(now: datetime = NOW, **spec: Any) -> dict[str, str]:
     for link in chain:
         pem += certificate_pem(now, **link)
     key = key_pem(wrong or spec.get("key", "leaf"))
-    return {
-        crt_name: base64.b64encode(pem).decode(),
-        key_name: base64.b64encode(key).decode(),
-    }
+    data = {crt_name: pem, key_name: key}
+    if authority is not None:
+        data["ca.crt"] = certificate_pem(now, **authority)
+    return {name: base64.b64encode(value).decode() for name, value in data.items()}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from sys import intern
 from typing import Any
 
 import msgspec
 
 from gwdoctor import kinds
 from gwdoctor.kinds import READINGS, Reading
-from gwdoctor.model import Kind, Ref, Resource
+from gwdoctor.model import Kind, Metadata, Ref, Resource
 from gwdoctor.source import secrets
 
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -28,12 +29,26 @@ def resource(kind: Kind, version: str, decoded: msgspec.Struct) -> Resource:
     """A decoded object as it is kept. Secrets are reduced here."""
     reading = READINGS[kind]
     view: Any = secrets.reduce(decoded) if isinstance(decoded, secrets.RawSecret) else decoded
-    if view.metadata.annotations:
-        view.metadata.annotations.pop(_LAST_APPLIED, None)
+    metadata: Metadata = view.metadata
+    if metadata.annotations:
+        metadata.annotations.pop(_LAST_APPLIED, None)
+    _share(metadata)
     if reading.trim is not None:
         reading.trim(view)
-    namespace = (view.metadata.namespace or "") if reading.namespaced else ""
-    return Resource(Ref(kind, namespace, view.metadata.name, version), (), view)
+    namespace = (metadata.namespace or "") if reading.namespaced else ""
+    return Resource(Ref(kind, namespace, metadata.name, version), (), view)
+
+
+def _share(metadata: Metadata) -> None:
+    """Keep one copy of the texts that thousands of objects have in common."""
+    if metadata.namespace:
+        metadata.namespace = intern(metadata.namespace)
+    if metadata.creationTimestamp:
+        metadata.creationTimestamp = intern(metadata.creationTimestamp)
+    labels = metadata.labels
+    if labels:
+        for key, value in labels.items():
+            labels[key] = intern(value)
 
 
 def resources(
@@ -51,9 +66,9 @@ def resources(
         if kind == kinds.SECRET and not ("keys" in manifest and "data" not in manifest):
             wanted = secrets.RawSecret  # not one that a snapshot has reduced already
         try:
-            decoded = msgspec.convert(manifest, type=wanted)
+            decoded = msgspec.convert(_with_text_keys(manifest), type=wanted)
         except msgspec.ValidationError as error:
-            raise BadObject(_where(error)) from None
+            raise BadObject(where(error)) from None
         metadata: Any = decoded.metadata  # type: ignore[attr-defined]
         if not metadata.name:
             raise BadObject("metadata.name is missing")
@@ -62,7 +77,20 @@ def resources(
         yield resource(kind, version, decoded)
 
 
-def _where(error: msgspec.ValidationError) -> str:
+def _with_text_keys(value: Any) -> Any:
+    """As JSON has it: YAML reads the key of `80: {}` as a number, the API server as a text."""
+    if isinstance(value, dict):
+        return {
+            key if isinstance(key, str) else str(key): _with_text_keys(item)
+            for key, item in value.items()
+        }
+    if isinstance(value, list):
+        return [_with_text_keys(item) for item in value]
+    return value
+
+
+def where(error: msgspec.ValidationError) -> str:
+    """What is wrong with an object, and in which of its fields."""
     text, _, path = str(error).partition(" - at `$")
     place = path.rstrip("`").replace("[...]", ".*").lstrip(".")
     return f"{place}: {text}" if place else text

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+import threading
 import warnings
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -31,7 +32,13 @@ PRIVATE_KEYS = {"tls.crt": "tls.key", "cert": "key"}
 MOST_CERTIFICATES = 400
 MOST_BYTES = 1 << 20
 
-_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----[^-]*?-----END \1-----", re.DOTALL)
+#: The body may hold `Proc-Type: 4,ENCRYPTED`: a dash ends it only where a line of dashes begins.
+_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----[^-]*+(?:-(?!----)[^-]*+)*+-----END \1-----")
+#: Of a Secret's annotations those of controllers that checks know: some tools copy whole objects,
+#: and with them the key, into annotations of their own.
+_ANNOTATIONS = ("cert-manager.io", "konghq.com", "istio.io", "kubernetes.io", "gwdoctor.dev")
+_QUIET = threading.Lock()
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
 class RawSecret(msgspec.Struct):
@@ -42,11 +49,30 @@ class RawSecret(msgspec.Struct):
     data: dict[str, str | None] | None = None
     stringData: dict[str, str | None] | None = None  # noqa: N815 - only in manifests
 
+    def __repr__(self) -> str:  # a traceback or a debugger must not show the data
+        return f"RawSecret({self.metadata.namespace}/{self.metadata.name})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("name", self.metadata.name)]
+
 
 def reduce(secret: RawSecret) -> SecretView:
     """The view that is kept."""
+    # the library warns of odd certificates as if we had made them; filters are the process's own,
+    # so one at a time
+    with _QUIET, warnings.catch_warnings():
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+        return _reduced(secret)
+
+
+def _reduced(secret: RawSecret) -> SecretView:
     data = _decoded(secret)
-    pem = {key: _certificates(data[key]) for key in CERTIFICATE_KEYS if data.get(key)}
+    pem = {
+        key: _certificates(data[key])
+        for key in CERTIFICATE_KEYS
+        if key in data and data[key] != b""
+    }
+    _drop_foreign_annotations(secret.metadata)
     view = SecretView(
         metadata=secret.metadata,
         type=secret.type,
@@ -59,6 +85,15 @@ def reduce(secret: RawSecret) -> SecretView:
         identity = data.get("id") or b""
         view.id = identity.decode("ascii", "replace")[:64]
     return view
+
+
+def _drop_foreign_annotations(metadata: Metadata) -> None:
+    kept = {
+        key: value
+        for key, value in (metadata.annotations or {}).items()
+        if key.partition("/")[0].endswith(_ANNOTATIONS) and key != _LAST_APPLIED
+    }
+    metadata.annotations = kept or None
 
 
 def _decoded(secret: RawSecret) -> dict[str, bytes | None]:
@@ -88,9 +123,9 @@ def _certificates(text: bytes | None) -> PemView:
     for number, block in enumerate(found[:MOST_CERTIFICATES], 1):
         try:
             view.certificates.append(certificate(x509.load_pem_x509_certificate(block)))
-        except (ValueError, UnsupportedAlgorithm, TypeError) as error:
+        except Exception:  # the parser has many, and its texts are for programmers
             if not view.problem:
-                view.problem = f"holds a CERTIFICATE block (number {number}) that cannot be parsed: {_short(error)}"
+                view.problem = f"holds a CERTIFICATE block (number {number}) that cannot be parsed"
             if number == 1:  # without a leaf, the rest says nothing about what is served
                 break
     if not view.problem and any("PRIVATE KEY" in label for label in labels):
@@ -115,31 +150,25 @@ def _why_no_certificate(text: bytes, labels: list[str]) -> str:
     return "holds no PEM certificate"
 
 
-def _short(error: BaseException) -> str:
-    return " ".join(str(error).split())[:120] or type(error).__name__
-
-
 def certificate(parsed: x509.Certificate) -> CertificateView:
     """What is kept of one certificate. Every field that cannot be read stays empty."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
-        view = CertificateView(
-            subject=_name(parsed, "subject"),
-            issuer=_name(parsed, "issuer"),
-            serial=f"{parsed.serial_number:x}",
-            notBefore=_time(parsed.not_valid_before_utc),
-            notAfter=_time(parsed.not_valid_after_utc),
-            sha256=parsed.fingerprint(hashes.SHA256()).hex(),
+    view = CertificateView(
+        subject=_name(parsed, "subject"),
+        issuer=_name(parsed, "issuer"),
+        serial=f"{parsed.serial_number:x}",
+        notBefore=_time(parsed.not_valid_before_utc),
+        notAfter=_time(parsed.not_valid_after_utc),
+        sha256=parsed.fingerprint(hashes.SHA256()).hex(),
+    )
+    try:
+        view.signatureHash = (
+            parsed.signature_hash_algorithm.name if parsed.signature_hash_algorithm else ""
         )
-        try:
-            view.signatureHash = (
-                parsed.signature_hash_algorithm.name if parsed.signature_hash_algorithm else ""
-            )
-        except UnsupportedAlgorithm:
-            view.signatureHash = ""
-        view.selfSigned = _self_signed(parsed)
-        _describe_key(view, parsed)
-        _describe_extensions(view, parsed)
+    except UnsupportedAlgorithm:
+        view.signatureHash = ""
+    view.selfSigned = _self_signed(parsed)
+    _describe_key(view, parsed)
+    _describe_extensions(view, parsed)
     return view
 
 
@@ -152,7 +181,7 @@ def _name(parsed: x509.Certificate, which: str) -> str:
 
 
 def _time(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _self_signed(parsed: x509.Certificate) -> bool:
@@ -192,7 +221,8 @@ def _describe_key(view: CertificateView, parsed: x509.Certificate) -> None:
 def _describe_extensions(view: CertificateView, parsed: x509.Certificate) -> None:
     try:
         extensions = parsed.extensions
-    except (ValueError, UnsupportedAlgorithm):
+    except Exception:  # one broken extension hides them all
+        view.extensionsUnread = True
         return
     for extension in extensions:
         value: Any = extension.value
@@ -219,7 +249,7 @@ def _key_answer(data: Mapping[str, bytes | None], pem: Mapping[str, PemView]) ->
     text = data.get(key, b"")
     if text == b"":
         return "missing"
-    if text is None:
+    if text is None or len(text) > MOST_BYTES:
         return "unreadable"
     leaf = next(iter(pem[certificates].certificates), None) if certificates in pem else None
     try:

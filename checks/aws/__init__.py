@@ -1,0 +1,1 @@
+"""Checks of AWS load balancers in front of a gateway."""

@@ -1,0 +1,1 @@
+"""cert-manager: why a certificate is not there, or not renewed."""

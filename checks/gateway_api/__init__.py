@@ -1,0 +1,1 @@
+"""Checks of Gateway API resources, whoever implements them."""

@@ -1,0 +1,1 @@
+"""Ingress, whichever controller serves it."""

@@ -1,0 +1,97 @@
+"""Two Services for one container port that declare different protocols."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+
+from gwdoctor import Cluster, Field, Finding, Probe, Resource, Severity, kinds
+from gwdoctor.resolve import istio_mesh, istio_mtls, services
+
+_RAW = frozenset({"TCP", "TLS", "HTTPS", "MONGO", "MYSQL", "REDIS"})
+
+
+class ContainerPortProtocolsDiffer(Probe):
+    """One container port is declared as HTTP and as TCP: one of them is lost.
+
+    The receiving sidecar listens once for a container port, with the protocol that the first of
+    the Services declares. What another Service says of the same port holds for clients only:
+    policies, telemetry and HTTP/2 towards the application follow the first.
+
+    Not a problem for several ports or Services that declare the same, or of which only one
+    declares anything.
+
+    ```sh
+    istioctl proxy-config listener POD -n NAMESPACE --port 15006 -o json
+    ```
+
+    Source: istio 1.32 pilot/pkg/networking/core (inbound listeners), pkg/config/analysis
+    (IST0137, which tells equal protocols too).
+
+    ```yaml bad
+    apiVersion: v1
+    kind: Service
+    metadata: {name: web, namespace: shop}
+    spec: {selector: {app: web}, ports: [{name: http, port: 80, targetPort: 8080}]}
+    ---
+    apiVersion: v1
+    kind: Service
+    metadata: {name: web-raw, namespace: shop}
+    spec: {selector: {app: web}, ports: [{name: tcp, port: 8000, targetPort: 8080}]}
+    ---
+    apiVersion: v1
+    kind: Pod
+    metadata:
+      name: web-1
+      namespace: shop
+      labels: {app: web, security.istio.io/tlsMode: istio}
+    ```
+    """
+
+    severity = Severity.MEDIUM
+    subjects = (kinds.SERVICE,)
+    needs = (kinds.POD, kinds.ENDPOINT_SLICE)
+
+    def check(self, service: Resource, cluster: Cluster) -> Iterator[Finding]:
+        """A port whose container port an earlier Service declares otherwise."""
+        for port in service.each("spec", "ports"):
+            ours = _class(port)
+            if not ours:
+                continue
+            shared = cluster.derive(_by_target).get(_key(service, port, cluster), ())
+            other = next((p for p in shared if _class(p) not in ("", ours)), None)
+            if other is None or list(shared).index(other) > list(shared).index(port):
+                continue
+            if istio_mesh.membership(services.pods(cluster, service)) not in ("all", "some"):
+                return
+            yield self.finding(
+                port,
+                f"container port {_key(service, port, cluster)[2]} is {istio_mesh.protocol(port)} "
+                f"here ({istio_mesh.declaration(port)}) and {istio_mesh.protocol(other)} in "
+                f"Service {other.ref.name} ({istio_mesh.declaration(other)})",
+                because=(other,),
+                advice="Declare the same protocol wherever this container port is named",
+            )
+
+
+def _class(port: Field) -> str:
+    protocol = istio_mesh.protocol(port)
+    return "http" if protocol in istio_mesh.HTTP else "raw" if protocol in _RAW else ""
+
+
+_Key = tuple[str, frozenset[tuple[str, str]], int | None]
+
+
+def _key(service: Resource, port: Field, cluster: Cluster) -> _Key:
+    selector = frozenset(service.labels("spec", "selector").items())
+    return service.namespace, selector, istio_mtls.target_port(cluster, service, port)
+
+
+def _by_target(cluster: Cluster) -> Mapping[_Key, Sequence[Field]]:
+    """Ports of Services with one selector by the container port, oldest Service first."""
+    index: dict[_Key, list[Field]] = defaultdict(list)
+    for service in sorted(cluster[kinds.SERVICE], key=istio_mesh.age):
+        if service.labels("spec", "selector"):
+            for port in service.each("spec", "ports"):
+                key = _key(service, port, cluster)
+                if key[2] is not None:
+                    index[key].append(port)
+    return index

@@ -1,0 +1,103 @@
+"""Two VirtualServices for one host, for sidecars."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+
+from gwdoctor import Cluster, Confidence, Field, Finding, Probe, Resource, Severity, kinds
+from gwdoctor.resolve import istio_mesh, istio_virtual_services
+
+
+class MeshHostInTwoVirtualServices(Probe):
+    """Sidecars ignore a VirtualService: an older one has the same host.
+
+    At gateways the VirtualServices of one host are merged. Sidecars do not merge: for a host
+    they take the oldest VirtualService that they see, and the routes, timeouts and retries of
+    the others do not exist for them.
+
+    Not a problem at gateways, between namespaces that do not see each other's (`exportTo`), or
+    for one VirtualService that names a host in several ways. A wildcard beside a host is no
+    duplicate: the exact host counts.
+
+    ```sh
+    istioctl proxy-config route POD -n NAMESPACE --name PORT -o json
+    ```
+
+    Source: istio 1.32 pilot/pkg/networking/core (sidecar route domains), pkg/config/analysis
+    (IST0109).
+
+    ```yaml bad
+    apiVersion: networking.istio.io/v1
+    kind: VirtualService
+    metadata: {name: web-a, namespace: shop, creationTimestamp: "2026-01-01T00:00:00Z"}
+    spec:
+      hosts: [web]
+      http: [{route: [{destination: {host: web}}]}]
+    ---
+    apiVersion: networking.istio.io/v1
+    kind: VirtualService
+    metadata: {name: web-b, namespace: shop, creationTimestamp: "2026-02-01T00:00:00Z"}
+    spec:
+      hosts: [web.shop.svc.cluster.local]
+      http: [{timeout: 5s, route: [{destination: {host: web}}]}]
+    ---
+    apiVersion: v1
+    kind: Service
+    metadata: {name: web, namespace: shop}
+    spec: {ports: [{name: http, port: 80}]}
+    ```
+    """
+
+    severity = Severity.HIGH
+    confidence = Confidence.CERTAIN
+    subjects = (kinds.VIRTUAL_SERVICE,)
+    needs = (kinds.CONFIG_MAP,)
+
+    def check(self, route: Resource, cluster: Cluster) -> Iterator[Finding]:
+        """Each host of it that an older VirtualService has for the same sidecars."""
+        if not istio_virtual_services.is_bound_to_mesh(route):
+            return
+        told: set[str] = set()
+        for written in route.each("spec", "hosts"):
+            host = _full(written, route, cluster)
+            if host in told:
+                continue
+            told.add(host)
+            older = self._older(route, host, cluster)
+            if older is None:
+                continue
+            dated = bool(route.created and older.created)
+            yield self.finding(
+                written,
+                f"sidecars route {host} by VirtualService {older.namespace}/{older.name}, which "
+                + ("is older" if dated else "comes first when both are of one age"),
+                confidence=None if dated else Confidence.LIKELY,
+                because=(older,),
+                advice=f"Merge the routes into {older.namespace}/{older.name}, or bind one of the "
+                "two to gateways only",
+            )
+
+    def _older(self, route: Resource, host: str, cluster: Cluster) -> Resource | None:
+        seen_in = set(istio_mesh.exports(route, cluster))
+        for other in cluster.derive(_by_host)[host]:
+            if other == route:
+                return None
+            theirs = set(istio_mesh.exports(other, cluster))
+            if seen_in and theirs and ("*" in seen_in | theirs or seen_in & theirs):
+                return other
+        return None
+
+
+def _full(written: Field, route: Resource, cluster: Cluster) -> str:
+    return istio_mesh.fqdn(written.text(), route.namespace, istio_mesh.mesh(cluster).domain)
+
+
+def _by_host(cluster: Cluster) -> Mapping[str, Sequence[Resource]]:
+    """VirtualServices for sidecars, by full host name, oldest first."""
+    index: dict[str, list[Resource]] = defaultdict(list)
+    for route in sorted(cluster[kinds.VIRTUAL_SERVICE], key=istio_mesh.age):
+        if istio_virtual_services.is_bound_to_mesh(route):
+            for host in dict.fromkeys(
+                _full(written, route, cluster) for written in route.each("spec", "hosts")
+            ):
+                index[host].append(route)
+    return index

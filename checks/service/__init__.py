@@ -1,0 +1,1 @@
+"""Services and what stands behind them."""

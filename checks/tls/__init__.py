@@ -1,0 +1,1 @@
+"""Certificates and the Secrets that hold them, whoever serves them."""

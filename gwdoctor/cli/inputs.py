@@ -1,0 +1,196 @@
+"""From options to a picture of a cluster: live, from files, or from a snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from gwdoctor.cli import values
+from gwdoctor.cli.mistakes import Mistake
+from gwdoctor.cli.options import Connection, Input, Time
+from gwdoctor.cli.talk import Talk
+from gwdoctor.gather import Picture, gather
+from gwdoctor.model import Target
+from gwdoctor.probe import Probe
+from gwdoctor.source.batch import Source
+from gwdoctor.source.deadline import Deadline
+from gwdoctor.source.files import Files
+from gwdoctor.source.manifests import Note
+from gwdoctor.source.snapshot import BadSnapshot, Snapshot
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What there is to judge."""
+
+    picture: Picture
+    target: Target
+    deadline: Deadline
+    notes: tuple[Note, ...] = ()  #: documents that could not be used
+    namespaces: frozenset[str] | None = None  #: those that the report is about; None: all
+    is_live: bool = False
+
+    @property
+    def now(self) -> datetime:
+        """The clock of the checks."""
+        return self.picture.cluster.now
+
+
+def read(
+    given: Input,
+    probes: Collection[type[Probe]],
+    *,
+    connection: Connection,
+    time: Time,
+    talk: Talk,
+) -> Seen:
+    """Read what these checks need. Raises Mistake and NoCluster."""
+    timeout = values.seconds(time.timeout, "--timeout")
+    request_timeout = values.seconds(time.request_timeout, "--request-timeout")
+    deadline = Deadline(timeout)
+    now = values.moment(given.now, "--now") if given.now else None
+    namespaces = _namespaces(given)
+    if given.filename and given.snapshot:
+        raise Mistake("-f and --snapshot exclude each other")
+    if given.filename:
+        return _files(given, probes, namespaces, now or datetime.now(UTC), deadline)
+    if given.snapshot:
+        snapshot = _opened(given.snapshot)
+        talk.say(1, f"the snapshot was taken at {snapshot.taken.isoformat()}")
+        if namespaces is None and not given.all_namespaces:
+            namespaces = _scope(snapshot.target)
+        return from_source(snapshot, probes, namespaces, now, deadline, snapshot.target)
+    return _live(
+        probes,
+        namespaces=None if given.all_namespaces else namespaces or frozenset(),
+        now=now,
+        connection=connection,
+        timeout=timeout,
+        request_timeout=request_timeout,
+        talk=talk,
+    )
+
+
+def _namespaces(given: Input) -> frozenset[str] | None:
+    """Those of -n (with commas, too); None where none is given, or all are asked for."""
+    names = [n.strip() for text in given.namespace or () for n in text.split(",")]
+    if any(not name for name in names):
+        raise Mistake("-n: the name of a namespace is empty")
+    return None if given.all_namespaces or not names else frozenset(names)
+
+
+def _scope(target: Target) -> frozenset[str] | None:
+    """The namespaces that a report on this target is about; None: all."""
+    return None if target.namespaces == ("*",) else frozenset(target.namespaces)
+
+
+# --- files and snapshots ---------------------------------------------------------------------
+
+
+def _files(
+    given: Input,
+    probes: Collection[type[Probe]],
+    namespaces: frozenset[str] | None,
+    now: datetime,
+    deadline: Deadline,
+) -> Seen:
+    # as with kubectl apply: what says no namespace goes where -n says
+    default = next(iter(namespaces)) if namespaces and len(namespaces) == 1 else "default"
+    files = Files(given.filename or (), default_namespace=default)
+    if not files.objects:
+        reasons = "".join(f"\n  {note}" for note in files.notes)
+        raise Mistake(
+            f"there is no Kubernetes object in {', '.join(given.filename or ())}{reasons}"
+        )
+    seen = from_source(files, probes, namespaces, now, deadline, Target())
+    return replace(seen, notes=files.notes)
+
+
+def from_source(
+    source: Source,
+    probes: Collection[type[Probe]],
+    namespaces: frozenset[str] | None,
+    now: datetime | None,
+    deadline: Deadline,
+    target: Target,
+) -> Seen:
+    """What a file holds; a namespace that it does not know is a mistake, not an empty one."""
+    try:
+        picture = gather(source, probes, now=now)
+    except BadSnapshot as error:
+        raise Mistake(f"the snapshot cannot be read: {error}") from None
+    known = picture.batch.namespaces
+    if known is None:
+        known = frozenset(r.namespace or r.name for r in picture.batch.resources)
+    unknown = sorted((namespaces or frozenset()) - known)
+    if unknown:
+        raise Mistake(f"-n: there is nothing of namespace {', '.join(unknown)} in the input")
+    if namespaces:
+        target = replace(target, namespaces=tuple(sorted(namespaces)))
+    return Seen(picture=picture, target=target, deadline=deadline, namespaces=namespaces)
+
+
+def _opened(path: str) -> Snapshot:
+    try:
+        return Snapshot.read(path)
+    except OSError as error:
+        raise Mistake(f"--snapshot: {path}: {error.strerror}") from None
+    except BadSnapshot as error:
+        raise Mistake(f"--snapshot: {path} is no snapshot: {error}") from None
+
+
+# --- a cluster -------------------------------------------------------------------------------
+
+
+def _live(
+    probes: Collection[type[Probe]],
+    *,
+    namespaces: frozenset[str] | None,
+    now: datetime | None,
+    connection: Connection,
+    timeout: float | None,
+    request_timeout: float | None,
+    talk: Talk,
+) -> Seen:
+    from gwdoctor.source.access import Flags
+    from gwdoctor.source.live import connect
+
+    flags = Flags(
+        kubeconfig=connection.kubeconfig or "",
+        context=connection.context or "",
+        cluster=connection.cluster or "",
+        user=connection.user or "",
+        server=connection.server or "",
+        token=connection.token or "",
+        tls_server_name=connection.tls_server_name or "",
+        certificate_authority=connection.certificate_authority or "",
+        client_certificate=connection.client_certificate or "",
+        client_key=connection.client_key or "",
+        insecure_skip_tls_verify=connection.insecure_skip_tls_verify,
+        as_user=connection.as_user or "",
+        as_groups=tuple(connection.as_group or ()),
+        as_uid=connection.as_uid or "",
+        disable_compression=connection.disable_compression,
+    )
+    live = connect(
+        flags,
+        namespaces=namespaces,
+        timeout=timeout,
+        request_timeout=request_timeout,
+        chunk_size=connection.chunk_size,
+        progress=talk.progress,
+    )
+    with closing(live):
+        picture = gather(live, probes, now=now)
+        target = live.target
+    talk.done()
+    talk.say(1, f"{live.traffic.requests} requests, {live.traffic.bytes} bytes")
+    return Seen(
+        picture=picture,
+        target=target,
+        deadline=live.deadline,
+        namespaces=_scope(target),
+        is_live=True,
+    )

@@ -1,0 +1,53 @@
+"""`gwdoctor checks`: the catalogue."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from gwdoctor.catalogue import catalogue
+from gwdoctor.cli import stdout, values
+from gwdoctor.cli.mistakes import Mistake, nearest
+from gwdoctor.probe import Probe
+
+
+def run(areas: Iterable[str], output: str) -> int:
+    """The command; returns the exit code."""
+    form = values.one_of(output, ["text", "json"], "-o")
+    probes = _of(areas)
+    if form == "json":
+        stdout.write(json.dumps([_document(probe) for probe in probes], indent=2) + "\n")
+        return 0
+    longest = max(len(probe.id()) for probe in probes)
+    stdout.write(
+        "".join(
+            f"{probe.severity!s:8}  {probe.id():{longest}}  {probe.title()}\n" for probe in probes
+        )
+    )
+    return 0
+
+
+def _of(areas: Iterable[str]) -> list[type[Probe]]:
+    known = catalogue()
+    families = {name.partition("/")[0] for name in known}
+    wanted = [area.strip().rstrip("/") for given in areas for area in given.split(",")]
+    for area in wanted:
+        if area not in families:
+            raise Mistake(
+                f"--area: there is no family {area!r} among {', '.join(sorted(families))}."
+                f"{nearest(area, families)}"
+            )
+    return [
+        probe for name, probe in known.items() if not wanted or name.partition("/")[0] in wanted
+    ]
+
+
+def _document(probe: type[Probe]) -> dict[str, object]:
+    return {
+        "id": probe.id(),
+        "severity": str(probe.severity),
+        "confidence": str(probe.confidence),
+        "title": probe.title(),
+        "reads": [str(kind) for kind in probe.reads()],
+        "symptoms": list(probe.symptoms),
+    }

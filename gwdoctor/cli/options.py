@@ -1,0 +1,352 @@
+"""Groups of options: a dataclass a panel, and a decorator that makes a command take them."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, fields
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+
+def takes(**groups: type[Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command the options of these groups; it is called with one object of each.
+
+    The other parameters of the command stay as they are, and come first in its help.
+    """
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        own = [
+            parameter
+            for name, parameter in inspect.signature(command, eval_str=True).parameters.items()
+            if name not in groups
+        ]
+        spread = [parameter for group in groups.values() for parameter in _parameters(group)]
+
+        @functools.wraps(command)
+        def wrapper(**given: Any) -> Any:
+            built = {
+                name: group(**{field.name: given.pop(field.name) for field in fields(group)})
+                for name, group in groups.items()
+            }
+            return command(**given, **built)
+
+        wrapper.__signature__ = inspect.Signature([*own, *spread])  # type: ignore[attr-defined]
+        wrapper.__annotations__ = {}
+        return wrapper
+
+    return decorate
+
+
+def _parameters(group: type[Any]) -> list[inspect.Parameter]:
+    hints = get_type_hints(group, include_extras=True)
+    parameters = []
+    for field in fields(group):
+        default = field.default
+        if field.default_factory is not MISSING:
+            default = field.default_factory()
+        parameters.append(
+            inspect.Parameter(
+                field.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=default,
+                annotation=hints[field.name],
+            )
+        )
+    return parameters
+
+
+def _option(panel: str, *names: str, help: str, **more: Any) -> Any:
+    return typer.Option(*names, help=help, rich_help_panel=panel, show_default=False, **more)
+
+
+_WHAT = "What is read"
+_OUTPUT = "Output"
+_CHECKS = "Which checks"
+_RUN = "Time"
+_CONNECTION = "Connection, as with kubectl"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    """Where the resources come from, and which part of them the report is about."""
+
+    filename: Annotated[
+        list[str] | None,
+        _option(
+            _WHAT,
+            "-f",
+            "--filename",
+            metavar="FILE|DIR|-",
+            help="Read manifests or kubectl dumps instead of a cluster; may be repeated.",
+        ),
+    ] = None
+    snapshot: Annotated[
+        str | None,
+        _option(
+            _WHAT,
+            "--snapshot",
+            metavar="FILE",
+            help="Read what `gwdoctor snapshot` saved, as it was at that time.",
+        ),
+    ] = None
+    namespace: Annotated[
+        list[str] | None,
+        _option(
+            _WHAT,
+            "-n",
+            "--namespace",
+            metavar="NAME",
+            help="Report on this namespace; may be repeated. "
+            "Default: the one of the context; of files, all.",
+        ),
+    ] = None
+    all_namespaces: Annotated[
+        bool, _option(_WHAT, "-A", "--all-namespaces", help="Report on all namespaces.")
+    ] = False
+    selector: Annotated[
+        str | None,
+        _option(
+            _WHAT,
+            "-l",
+            "--selector",
+            metavar="LABELS",
+            help="Report only on objects with these labels: `app=shop,tier!=test`.",
+        ),
+    ] = None
+    now: Annotated[
+        str | None,
+        _option(
+            _WHAT,
+            "--now",
+            metavar="TIME",
+            help="The clock of the checks, as 2026-11-21T12:00:00Z. "
+            "Default: the present; of a snapshot, its own time.",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """Which checks are run, and which of their findings are told."""
+
+    select: Annotated[
+        list[str] | None,
+        _option(
+            _CHECKS,
+            "--select",
+            metavar="CHECKS",
+            help="Run only these: ids, families (kong) or patterns (*/*mtls*), with commas.",
+        ),
+    ] = None
+    ignore: Annotated[
+        list[str] | None,
+        _option(_CHECKS, "--ignore", metavar="CHECKS", help="Do not run these."),
+    ] = None
+    min_severity: Annotated[
+        str,
+        _option(
+            _CHECKS,
+            "--min-severity",
+            metavar="LEVEL",
+            help="Tell only critical, high, medium or low and worse. Default: low.",
+        ),
+    ] = "low"
+    min_confidence: Annotated[
+        str,
+        _option(
+            _CHECKS,
+            "--min-confidence",
+            metavar="LEVEL",
+            help="Tell only certain, likely or possible and surer. Default: possible.",
+        ),
+    ] = "possible"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """What is written, and how."""
+
+    output: Annotated[
+        str | None,
+        _option(
+            _OUTPUT,
+            "-o",
+            "--output",
+            metavar="FORMAT",
+            help="text, wide, json or yaml. Default: text.",
+        ),
+    ] = None
+    jq: Annotated[
+        str | None,
+        _option(
+            _OUTPUT,
+            "--jq",
+            metavar="EXPR",
+            help="Write what this jq program makes of the JSON report; strings without quotes.",
+        ),
+    ] = None
+    no_fixes: Annotated[
+        bool, _option(_OUTPUT, "--no-fixes", help="Leave the remediation YAML out of text.")
+    ] = False
+    color: Annotated[
+        str,
+        _option(
+            _OUTPUT,
+            "--color",
+            metavar="WHEN",
+            help="auto, always or never. Default: auto; NO_COLOR and TERM=dumb count.",
+        ),
+    ] = "auto"
+    fail_on: Annotated[
+        str,
+        _option(
+            _OUTPUT,
+            "--fail-on",
+            metavar="LEVEL",
+            help="Exit with 1 from this severity on; or never. Default: high.",
+        ),
+    ] = "high"
+    verbosity: Annotated[
+        int,
+        _option(_OUTPUT, "-v", metavar="N", help="Say more on stderr about what is done."),
+    ] = 0
+    timings: Annotated[
+        bool, _option(_OUTPUT, "--timings", hidden=True, help="Say on stderr what took how long.")
+    ] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Time:
+    """How long it may take."""
+
+    timeout: Annotated[
+        str,
+        _option(
+            _RUN,
+            "--timeout",
+            metavar="TIME",
+            help="The deadline of the whole run; what was read till then is reported. "
+            "Default: 60s; 0 for none.",
+        ),
+    ] = "60s"
+    request_timeout: Annotated[
+        str,
+        _option(
+            _RUN,
+            "--request-timeout",
+            metavar="TIME",
+            help="The longest that one request may take. Default: 0, up to the deadline.",
+        ),
+    ] = "0"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Connection:
+    """Which cluster, as whom: kubectl's own flags, with kubectl's meaning."""
+
+    kubeconfig: Annotated[
+        str | None,
+        _option(_CONNECTION, "--kubeconfig", metavar="FILE", help="The kubeconfig to use."),
+    ] = None
+    context: Annotated[
+        str | None, _option(_CONNECTION, "--context", metavar="NAME", help="The context to use.")
+    ] = None
+    cluster: Annotated[
+        str | None,
+        _option(_CONNECTION, "--cluster", metavar="NAME", help="The cluster entry to use."),
+    ] = None
+    user: Annotated[
+        str | None, _option(_CONNECTION, "--user", metavar="NAME", help="The user entry to use.")
+    ] = None
+    server: Annotated[
+        str | None,
+        _option(
+            _CONNECTION, "-s", "--server", metavar="URL", help="The address of the API server."
+        ),
+    ] = None
+    token: Annotated[
+        str | None,
+        _option(
+            _CONNECTION,
+            "--token",
+            metavar="TOKEN",
+            help="A bearer token. Others can see it in the list of processes.",
+        ),
+    ] = None
+    as_user: Annotated[
+        str | None, _option(_CONNECTION, "--as", metavar="USER", help="Act as this user.")
+    ] = None
+    as_group: Annotated[
+        list[str] | None,
+        _option(
+            _CONNECTION,
+            "--as-group",
+            metavar="GROUP",
+            help="Act as a member of this group; may be repeated.",
+        ),
+    ] = None
+    as_uid: Annotated[
+        str | None, _option(_CONNECTION, "--as-uid", metavar="UID", help="Act as this UID.")
+    ] = None
+    certificate_authority: Annotated[
+        str | None,
+        _option(
+            _CONNECTION,
+            "--certificate-authority",
+            metavar="FILE",
+            help="The CA that the server's certificate must come from.",
+        ),
+    ] = None
+    client_certificate: Annotated[
+        str | None,
+        _option(
+            _CONNECTION, "--client-certificate", metavar="FILE", help="The client's certificate."
+        ),
+    ] = None
+    client_key: Annotated[
+        str | None,
+        _option(_CONNECTION, "--client-key", metavar="FILE", help="The client's key."),
+    ] = None
+    tls_server_name: Annotated[
+        str | None,
+        _option(
+            _CONNECTION,
+            "--tls-server-name",
+            metavar="NAME",
+            help="The name that the server's certificate must carry.",
+        ),
+    ] = None
+    insecure_skip_tls_verify: Annotated[
+        bool,
+        _option(
+            _CONNECTION,
+            "--insecure-skip-tls-verify",
+            help="Trust any certificate: whoever is between can read the token.",
+        ),
+    ] = False
+    disable_compression: Annotated[
+        bool,
+        _option(_CONNECTION, "--disable-compression", help="Ask for answers without gzip."),
+    ] = False
+    chunk_size: Annotated[
+        int,
+        _option(
+            _CONNECTION,
+            "--chunk-size",
+            metavar="N",
+            help="Objects a page of a list. Default: 500; 0 for all at once.",
+        ),
+    ] = 500
+    cache_dir: Annotated[
+        str | None,
+        _option(
+            _CONNECTION,
+            "--cache-dir",
+            metavar="DIR",
+            hidden=True,
+            help="Taken for the sake of kubectl; nothing is cached.",
+        ),
+    ] = None

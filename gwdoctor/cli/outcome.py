@@ -1,0 +1,50 @@
+"""How a run ends. The exit code is the same for every format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import IntEnum
+
+from gwdoctor.model import Report, Severity
+from gwdoctor.render.words import Ending, count
+from gwdoctor.source.manifests import Note
+
+
+class Exit(IntEnum):
+    """The exit codes of every command."""
+
+    OK = 0  #: nothing at or above --fail-on
+    FINDINGS = 1  #: findings at or above --fail-on
+    MISTAKE = 2  #: flags, input, or an internal error
+    INCOMPLETE = 3  #: not everything was read: the deadline, or documents that are broken
+    NO_CLUSTER = 4  #: cannot connect, log in, or find the context
+    INTERRUPTED = 130
+    PIPE_CLOSED = 141
+
+
+def of(report: Report, notes: Iterable[Note], fail_on: Severity | None) -> Ending:
+    """The end of a scan; the first of these that holds."""
+    notes = tuple(notes)
+    missing = [note for note in notes if note.problem == "missing"]
+    if missing:
+        return Ending(Exit.MISTAKE, str(missing[0]))
+    if fail_on is not None:
+        bad = [finding for finding in report.findings if finding.severity >= fail_on]
+        if bad:
+            return Ending(Exit.FINDINGS, f"{count(len(bad), 'finding')} at or above {fail_on}")
+    broken_checks = {skip.check for skip in report.skips if skip.is_bug}
+    if broken_checks:
+        return Ending(
+            Exit.MISTAKE,
+            f"gwdoctor failed in {count(len(broken_checks), 'check')}: a bug of its own",
+        )
+    if report.incomplete:
+        return Ending(Exit.INCOMPLETE, "incomplete: the deadline (--timeout) came first")
+    broken = [note for note in notes if note.problem == "broken"]
+    if broken:
+        return Ending(
+            Exit.INCOMPLETE, f"incomplete: {count(len(broken), 'document')} could not be read"
+        )
+    if fail_on is None:
+        return Ending(Exit.OK, "--fail-on is never")
+    return Ending(Exit.OK, f"nothing at or above {fail_on}")

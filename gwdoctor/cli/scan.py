@@ -1,0 +1,89 @@
+"""`gwdoctor scan`: read, run the checks, report."""
+
+from __future__ import annotations
+
+import time as clock
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+
+from gwdoctor.catalogue import catalogue
+from gwdoctor.cli import inputs, narrow, outcome, values
+from gwdoctor.cli.chosen import chosen
+from gwdoctor.cli.inputs import Seen
+from gwdoctor.cli.options import Choice, Connection, Input, Output, Time
+from gwdoctor.cli.talk import Talk
+from gwdoctor.cli.writing import Writer
+from gwdoctor.engine import scan
+from gwdoctor.model import Confidence, Report, Severity, Skip
+from gwdoctor.probe import Probe
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What of all findings is told."""
+
+    severity: Severity
+    confidence: Confidence
+    selected: narrow.Labels | None
+
+
+def run(given: Input, choice: Choice, output: Output, time: Time, connection: Connection) -> int:
+    """The command; returns the exit code. Raises Mistake and NoCluster."""
+    started = clock.perf_counter()
+    talk = Talk(output.verbosity)
+    probes = chosen(catalogue(), choice.select, choice.ignore)
+    wanted = _Wanted(
+        values.severity(choice.min_severity, "--min-severity"),
+        values.confidence(choice.min_confidence, "--min-confidence"),
+        None if given.selector is None else values.label_selector(given.selector),
+    )
+    fail_on = values.fail_on(output.fail_on)
+    writer = Writer.of(output)
+    seen = inputs.read(given, probes, connection=connection, time=time, talk=talk)
+    read_in = clock.perf_counter() - started
+    timings: dict[str, float] | None = {} if output.timings else None
+    report = judged(seen, probes, wanted, timings)
+    if seen.is_live:  # offline the same input gives the same bytes
+        report = replace(report, seconds=clock.perf_counter() - started)
+    for note in seen.notes:
+        talk.warn(str(note))
+    if timings is not None:
+        _tell(timings, read_in, talk)
+    end = outcome.of(report, seen.notes, fail_on)
+    writer.write(report, end)
+    return end.code
+
+
+def judged(
+    seen: Seen,
+    probes: Collection[type[Probe]],
+    wanted: _Wanted | None = None,
+    timings: dict[str, float] | None = None,
+) -> Report:
+    """What the checks say of it, narrowed to what was asked for."""
+    cluster = seen.picture.cluster
+    report = scan(
+        cluster,
+        probes,
+        target=seen.target,
+        out_of_time=lambda: seen.deadline.passed,
+        timings=timings,
+    )
+    report = replace(
+        report,
+        skips=(*report.skips, *(Skip(check="", reason=str(note)) for note in seen.notes)),
+        incomplete=report.incomplete or seen.picture.incomplete,
+    )
+    if seen.namespaces is not None:
+        report = narrow.within_namespaces(report, seen.namespaces)
+    if wanted is not None:
+        if wanted.selected is not None:
+            report = narrow.with_labels(report, cluster, wanted.selected)
+        report = narrow.at_least(report, wanted.severity, wanted.confidence)
+    return report
+
+
+def _tell(timings: dict[str, float], read_in: float, talk: Talk) -> None:
+    talk.warn(f"{read_in:8.3f} s  reading")
+    for check, seconds in sorted(timings.items(), key=lambda item: -item[1]):
+        talk.warn(f"{seconds:8.3f} s  {check}")

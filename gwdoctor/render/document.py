@@ -1,0 +1,107 @@
+"""The report as plain data, version 1: what `-o json` and `-o yaml` write.
+
+Written out field by field, so that no refactoring changes what programs read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from gwdoctor import changes
+from gwdoctor.model import Change, Field, Finding, Fix, Ref, Report, Severity, Skip
+from gwdoctor.version import __version__
+
+VERSION = 1
+
+
+def document(report: Report) -> dict[str, Any]:
+    """The whole report."""
+    target = report.target
+    return {
+        "version": VERSION,
+        "tool": {"name": "gwdoctor", "version": __version__},
+        "target": {
+            "context": target.context,
+            "server": target.server,
+            "user": target.user,
+            "namespaces": list(target.namespaces),
+        },
+        "summary": summary(report),
+        "findings": [finding(item) for item in report.findings],
+        "not_checked": [skip(item) for item in report.skips],
+    }
+
+
+def summary(report: Report) -> dict[str, Any]:
+    """Counts: by severity, and of what was and was not looked at."""
+    counts = {str(severity): 0 for severity in reversed(Severity)}
+    for item in report.findings:
+        counts[str(item.severity)] += 1
+    return {
+        **counts,
+        "checks": report.checks,
+        "not_applicable": report.not_applicable,
+        "objects": report.objects,
+        "not_checked": len(report.skips),
+        "ignored": report.ignored,
+        "incomplete": report.incomplete,
+        "seconds": round(report.seconds, 3),
+    }
+
+
+def finding(item: Finding) -> dict[str, Any]:
+    """One finding."""
+    return {
+        "id": item.id,
+        "check": item.check,
+        "severity": str(item.severity),
+        "confidence": str(item.confidence),
+        "title": item.title,
+        "message": item.message,
+        "object": reference(item.field.ref),
+        "path": item.field.pointer,
+        "because": [place(spot) for spot in item.because],
+        "fix": fix(item.fix) if item.fix else None,
+        "advice": item.advice,
+    }
+
+
+def place(spot: Field) -> dict[str, Any]:
+    """Where something stands."""
+    return {"object": reference(spot.ref), "path": spot.pointer}
+
+
+def fix(item: Fix) -> dict[str, Any]:
+    """A way out: apply the manifests, delete, then run the commands."""
+    return {
+        "title": item.title,
+        "disposition": item.disposition,
+        "manifests": list(_manifests(item.changes)),
+        "delete": [reference(change.ref) for change in item.changes if change.after is None],
+        "commands": list(item.commands),
+    }
+
+
+def _manifests(all_changes: Iterable[Change]) -> Iterable[dict[str, Any]]:
+    for change in all_changes:
+        manifest = changes.manifest(change)
+        if manifest is not None:
+            yield manifest
+
+
+def skip(item: Skip) -> dict[str, Any]:
+    """Something that was not looked at."""
+    return {
+        "check": item.check or None,
+        "reason": item.reason,
+        "object": reference(item.ref) if item.ref else None,
+        "rbac": dict(item.rbac) if item.rbac else None,
+    }
+
+
+def reference(ref: Ref) -> dict[str, Any]:
+    """Which object; a cluster-scoped one has no namespace."""
+    head = {"apiVersion": ref.api_version, "kind": ref.kind.name}
+    where = {"namespace": ref.namespace} if ref.namespace else {}
+    return {**head, **where, "name": ref.name}

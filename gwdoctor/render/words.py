@@ -1,0 +1,171 @@
+"""The sentences and groups that every rendering for people shares. ASCII, one thought a line."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gwdoctor import changes
+from gwdoctor.model import Field, Finding, Ref, Report, Severity, Skip, Target
+from gwdoctor.yamltext.writing import dump
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How the run ends: the exit code, and why."""
+
+    code: int
+    reason: str
+
+
+def visible(text: str) -> str:
+    """Text from a cluster, fit for a terminal: what cannot be seen is written as an escape.
+
+    Control characters, ESC and line ends, marks that turn the direction of writing.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else _escaped(c) for c in text)
+
+
+def _escaped(character: str) -> str:
+    return (
+        character.encode("ascii", "backslashreplace").decode()
+        if ord(character) > 127
+        else ({"\n": r"\n", "\t": r"\t", "\r": r"\r"}.get(character) or f"\\x{ord(character):02x}")
+    )
+
+
+def count(number: int, noun: str, plural: str = "") -> str:
+    """`1 finding`, `2 findings`."""
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
+def where(target: Target) -> str:
+    """What was scanned: the cluster, as whom, which namespaces."""
+    parts = [visible(target.context or target.server or "files")]
+    if target.context and target.server:
+        parts.append(f"({visible(target.server)})")
+    if target.user:
+        parts.append(f"as {visible(target.user)}")
+    return f"{' '.join(parts)}, {namespaces(target.namespaces)}"
+
+
+def namespaces(names: tuple[str, ...]) -> str:
+    """`all namespaces`, or their names."""
+    if names == ("*",):
+        return "all namespaces"
+    return f"namespace{'s' * (len(names) != 1)} {', '.join(map(visible, names))}"
+
+
+def verdict(report: Report) -> str:
+    """One line: how bad it is, and how much was looked at."""
+    return f"{_problems(report)} {_looked_at(report)}"
+
+
+def _problems(report: Report) -> str:
+    severities = [finding.severity for finding in report.findings]
+    graded = [
+        f"{severities.count(severity)} {severity}"
+        for severity in reversed(Severity)
+        if severity in severities
+    ]
+    below = f" ({count(report.ignored, 'finding')} below the thresholds not shown)"
+    ignored = below if report.ignored else ""
+    if graded:
+        return f"{count(len(severities), 'problem')}: {', '.join(graded)}{ignored}."
+    if report.skips or report.incomplete:
+        return f"No problem found in what could be checked{ignored}; see below for the rest."
+    return f"No problem found{ignored}."
+
+
+def _looked_at(report: Report) -> str:
+    parts = [count(report.checks, "check"), count(report.objects, "object")]
+    if report.seconds:
+        parts.append(f"{report.seconds:.1f} s")
+    return ", ".join(parts) + "."
+
+
+def place(spot: Field) -> str:
+    """`Service shop/web /spec/ports/0`."""
+    return visible(f"{spot.ref} {spot.pointer}".rstrip())
+
+
+def name(ref: Ref) -> str:
+    """`Service shop/web`."""
+    return visible(str(ref))
+
+
+def remedy(finding: Finding) -> Iterable[str]:
+    """The lines of the way out: what to apply, to delete, to run; or what to decide."""
+    if finding.fix is None:
+        if finding.advice:
+            yield f"decide: {visible(finding.advice)}"
+        return
+    fix = finding.fix
+    yield f"fix ({fix.disposition}): {visible(fix.title)}"
+    if finding.advice:
+        yield f"  note: {visible(finding.advice)}"
+    manifests = [m for m in map(changes.manifest, fix.changes) if m is not None]
+    if manifests:
+        yield f"  # {changes.apply_command(finding.id)}"
+    for number, manifest in enumerate(manifests):
+        if number:
+            yield "  ---"
+        yield from (f"  {line}" for line in dump(manifest).splitlines())
+    for change in fix.changes:
+        if change.after is None:
+            yield f"  {visible(changes.kubectl(change))}"
+    yield from (f"  {visible(command)}" for command in fix.commands)
+
+
+#: More checks than this are counted, where one reason keeps them all from looking.
+_MOST_NAMES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """One reason why something was not looked at, and all that it kept from us."""
+
+    reason: str
+    checks: tuple[str, ...]
+    objects: tuple[str, ...]
+    rule: str  #: the RBAC rule that would help, as YAML on one line
+
+    def told_checks(self, *, wide: bool) -> str:
+        """The checks by name; where they are many, how many of each family."""
+        if wide or len(self.checks) <= _MOST_NAMES:
+            return ", ".join(self.checks)
+        families = Counter(check.partition("/")[0] for check in self.checks)
+        told = ", ".join(f"{number} of {family}" for family, number in families.items())
+        return f"{len(self.checks)} checks: {told}; -o wide names them"
+
+
+def unseen(skips: Iterable[Skip]) -> list[Unseen]:
+    """What was not looked at, one entry a reason, in the order of the report."""
+    groups: dict[tuple[str, str], list[Skip]] = {}
+    for skip in skips:
+        groups.setdefault((skip.reason, _rule(skip.rbac)), []).append(skip)
+    return [
+        Unseen(
+            visible(reason),
+            tuple(dict.fromkeys(skip.check for skip in group if skip.check)),
+            tuple(dict.fromkeys(name(skip.ref) for skip in group if skip.ref)),
+            rule,
+        )
+        for (reason, rule), group in groups.items()
+    ]
+
+
+def _rule(rbac: Mapping[str, Any] | None) -> str:
+    if not rbac:
+        return ""
+    return ", ".join(f"{key}: {json.dumps(value)}" for key, value in rbac.items())
+
+
+def ending(end: Ending) -> str:
+    """The last line."""
+    return f"exit {end.code}: {visible(end.reason)}"

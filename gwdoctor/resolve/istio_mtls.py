@@ -1,0 +1,248 @@
+"""Istio mTLS, the receiving side: what PeerAuthentication comes to for a Pod and a port.
+
+Rules: istio/istio 1.32 pilot/pkg/model/authentication.go, pilot/pkg/security/authn.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from gwdoctor import kinds
+from gwdoctor.cluster import Cluster
+from gwdoctor.model import Change, Field, Resource
+from gwdoctor.resolve import istio_mesh, services
+
+_MODES = ("STRICT", "PERMISSIVE", "DISABLE")
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """STRICT, PERMISSIVE or DISABLE, and the field that decides it (None: Istio's default)."""
+
+    name: str
+    field: Field | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Policies:
+    """PeerAuthentications by what they reach, each list oldest first: the first one counts.
+
+    `wide` are those without a selector, by namespace (in the root namespace: for the mesh).
+    `narrow` are those with one, by namespace and one label of the selector. A selector in the
+    root namespace reaches no other namespace, and is left out.
+    """
+
+    wide: Mapping[str, Sequence[Resource]] = field(default_factory=dict)
+    narrow: Mapping[tuple[str, str, str], Sequence[Resource]] = field(default_factory=dict)
+
+
+def selector(policy: Resource) -> dict[str, str]:
+    """The labels that a PeerAuthentication selects; empty for one of a namespace or the mesh."""
+    return policy.labels("spec", "selector", "matchLabels")
+
+
+def policies(cluster: Cluster) -> Policies:
+    """All PeerAuthentications that are seen."""
+    return cluster.derive(_policies)
+
+
+def _policies(cluster: Cluster) -> Policies:
+    root = istio_mesh.mesh(cluster).root_namespace
+    wide: dict[str, list[Resource]] = defaultdict(list)
+    narrow: dict[tuple[str, str, str], list[Resource]] = defaultdict(list)
+    for policy in sorted(cluster[kinds.PEER_AUTHENTICATION], key=istio_mesh.age):
+        wanted = selector(policy)
+        if not wanted:
+            wide[policy.namespace].append(policy)
+        elif policy.namespace != root:
+            narrow[(policy.namespace, *min(wanted.items()))].append(policy)
+    return Policies(wide, narrow)
+
+
+def narrow_policies(
+    cluster: Cluster, namespace: str, labels: Mapping[str, str]
+) -> Sequence[Resource]:
+    """The PeerAuthentications whose selector matches these labels, oldest first."""
+    index = policies(cluster).narrow
+    found = {
+        policy
+        for label in labels.items()
+        for policy in index.get((namespace, *label), ())
+        if all(labels.get(key) == value for key, value in selector(policy).items())
+    }
+    return sorted(found, key=istio_mesh.age)
+
+
+def wide_mode(cluster: Cluster, namespace: str) -> Mode:
+    """The mode that a namespace gives to Pods without a PeerAuthentication of their own.
+
+    Raises OutOfView where that of the namespace may be hidden, or, where it decides nothing,
+    that of the root namespace.
+    """
+    memo = cluster.derive(_wide_modes)
+    if namespace not in memo:
+        memo[namespace] = _wide_mode(cluster, namespace)
+    return memo[namespace]
+
+
+def _wide_modes(_: Cluster) -> dict[str, Mode]:
+    return {}
+
+
+def _wide_mode(cluster: Cluster, namespace: str) -> Mode:
+    for place in dict.fromkeys((namespace, istio_mesh.mesh(cluster).root_namespace)):
+        cluster.within(kinds.PEER_AUTHENTICATION, place)
+        for policy in policies(cluster).wide.get(place, ())[:1]:
+            written = policy.at("spec", "mtls", "mode")
+            if written.text() in _MODES:
+                return Mode(written.text(), written)
+    return Mode("PERMISSIVE")
+
+
+def mode_in_scope(cluster: Cluster, place: str) -> Mode:
+    """The mode of a namespace, or of the whole mesh for ""."""
+    return wide_mode(cluster, place or istio_mesh.mesh(cluster).root_namespace)
+
+
+def mode_of(
+    cluster: Cluster, namespace: str, labels: Mapping[str, str], port: int | None = None
+) -> Mode:
+    """The mode at a port of a Pod with these labels; `port` is the container's, not the Service's.
+
+    The oldest PeerAuthentication that selects the Pod counts alone, then the namespace's, then
+    the mesh's; UNSET inherits. Only those that can decide need to be seen.
+    """
+    cluster.within(kinds.PEER_AUTHENTICATION, namespace)
+    for policy in narrow_policies(cluster, namespace, labels)[:1]:
+        at_port = policy.at("spec", "portLevelMtls", str(port), "mode")
+        for written in (at_port, policy.at("spec", "mtls", "mode")):
+            if written.text() in _MODES:
+                return Mode(written.text(), written)
+    return wide_mode(cluster, namespace)
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """What stands behind a Service port: its modes (several where Pods differ) and its sidecars."""
+
+    modes: tuple[Mode, ...]
+    membership: str  #: all, none, some, unknown: see istio_mesh.membership
+    target: int | None  #: the container port; None where only the Pods could tell
+    has_pods: bool
+
+    def mode(self, name: str) -> Mode | None:
+        """The mode of this name, if some Pod has it."""
+        return next((mode for mode in self.modes if mode.name == name), None)
+
+
+def target_port(cluster: Cluster, service: Resource, port: Field) -> int | None:
+    """The container port behind a Service port: a named targetPort stands in the EndpointSlices."""
+    if port.text("targetPort"):
+        for endpoint_slice in services.slices(cluster).get((service.namespace, service.name), ()):
+            for served in endpoint_slice.each("ports"):
+                if served.text("name") == port.text("name"):
+                    return served.number("port")
+        return None
+    target = port.number("targetPort")
+    return port.number("port") if target is None else target
+
+
+def receiver(cluster: Cluster, service: Resource, port: Field) -> Receiver | None:
+    """Who receives at a port of a Service; None for one without a selector, or for UDP.
+
+    Where no Pod runs, the Service's own selector stands for the labels they will carry.
+    Reads POD, ENDPOINT_SLICE, PEER_AUTHENTICATION and CONFIG_MAP.
+    """
+    chosen = service.labels("spec", "selector")
+    if not chosen or "UDP" in port.text("protocol") or services.external_name(service):
+        return None
+    target = target_port(cluster, service, port)
+    memo = cluster.derive(_receivers)
+    key = service.namespace, service.name, target
+    found = memo.get(key)
+    if found is None:
+        pods = services.pods(cluster, service)
+        modes: dict[Mode, None] = {}
+        seen: set[frozenset[tuple[str, str]]] = set()
+        for labels in [pod.labels("metadata", "labels") for pod in pods] or [chosen]:
+            distinct = frozenset(labels.items())
+            if distinct not in seen:
+                seen.add(distinct)
+                modes[mode_of(cluster, service.namespace, labels, target)] = None
+        found = Receiver(tuple(modes), istio_mesh.membership(pods), target, bool(pods))
+        memo[key] = found
+    return found
+
+
+def _receivers(_: Cluster) -> dict[tuple[str, str, int | None], Receiver]:
+    return {}
+
+
+def selecting(cluster: Cluster, namespace: str, labels: Mapping[str, str]) -> Sequence[Resource]:
+    """The Services of a namespace that select Pods with these labels."""
+    cluster.within(kinds.SERVICE, namespace)
+    index = cluster.derive(_services_by_label)
+    return tuple(
+        service
+        for label in labels.items()
+        for service in index.get((namespace, *label), ())
+        if all(labels.get(k) == v for k, v in service.labels("spec", "selector").items())
+    )
+
+
+def _services_by_label(cluster: Cluster) -> Mapping[tuple[str, str, str], Sequence[Resource]]:
+    index: dict[tuple[str, str, str], list[Resource]] = defaultdict(list)
+    for service in cluster[kinds.SERVICE]:
+        wanted = service.labels("spec", "selector")
+        if wanted:
+            index[(service.namespace, *min(wanted.items()))].append(service)
+    return index
+
+
+def reached(cluster: Cluster, policy: Resource) -> Sequence[Mapping[str, str]]:
+    """The label sets of the Pods that a PeerAuthentication selects, or its selector for none."""
+    wanted = selector(policy)
+    pods = cluster.select(kinds.POD, wanted, policy.namespace)
+    distinct = {
+        frozenset(labels.items()): labels
+        for labels in (pod.labels("metadata", "labels") for pod in pods)
+    }
+    return list(distinct.values()) or [wanted]
+
+
+def exceptions(cluster: Cluster, ports: Iterable[tuple[Resource, int, str]]) -> tuple[Change, ...]:
+    """PeerAuthentications that set container ports (Service, port, mode) apart.
+
+    The one that selects the Pods already gets another entry, else one is made. Empty where it
+    cannot be done: a PeerAuthentication with a selector has no effect in the root namespace.
+    """
+    root = istio_mesh.mesh(cluster).root_namespace
+    changes: dict[tuple[str, frozenset[tuple[str, str]]], Change] = {}
+    for service, port, mode in ports:
+        if service.namespace == root:
+            return ()
+        chosen = service.labels("spec", "selector")
+        pods = cluster.select(kinds.POD, chosen, service.namespace)
+        labels = pods[0].labels("metadata", "labels") if pods else chosen
+        present = narrow_policies(cluster, service.namespace, labels)[:1]
+        wanted = selector(present[0]) if present else chosen
+        key = service.namespace, frozenset(wanted.items())
+        if key not in changes and present:
+            before = present[0].manifest()
+            changes[key] = Change(present[0].ref, before, before)
+        elif key not in changes:
+            made = {
+                "apiVersion": cluster.api_version(kinds.PEER_AUTHENTICATION),
+                "kind": "PeerAuthentication",
+                "metadata": {
+                    "name": f"{service.name}-outside-the-mesh",
+                    "namespace": service.namespace,
+                },
+                "spec": {"selector": {"matchLabels": dict(chosen)}},
+            }
+            changes[key] = Change.created(made)
+        entry = "spec", "portLevelMtls", str(port)
+        changes[key] = changes[key].changed(*entry, to={"mode": mode})
+    return tuple(changes.values())

@@ -1,0 +1,84 @@
+"""Subsets: who routes to them, and which DestinationRules declare them for whom."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+
+from gwdoctor import kinds
+from gwdoctor.cluster import Cluster
+from gwdoctor.model import Resource
+from gwdoctor.resolve import istio_mesh, istio_routes, istio_rules, istio_virtual_services
+
+#: Labels that endpoints get from their node or cluster, not from their Pod.
+TOPOLOGY = ("topology.istio.io/", "topology.kubernetes.io/", "kubernetes.io/hostname")
+
+
+def home(host: str, cluster: Cluster) -> str | None:
+    """The namespace of the Service or ServiceEntry of a full host name; None where there is none.
+
+    Raises OutOfView where it may exist unseen.
+    """
+    key = istio_mesh.service_key(host, "", cluster)
+    if key is not None:
+        return key[0] if cluster.get(kinds.SERVICE, *key) is not None else None
+    cluster.every(kinds.SERVICE_ENTRY)
+    entries = istio_mesh.service_entries(host, cluster)
+    return entries[0].namespace if entries else None
+
+
+def client_namespaces(route: Resource, cluster: Cluster) -> tuple[str, ...]:
+    """Where the proxies that use a VirtualService run: its gateways' Pods, and any sidecar."""
+    found: dict[str, None] = {}
+    if istio_virtual_services.is_bound_to_mesh(route):
+        found |= dict.fromkeys((istio_rules.ANYWHERE, route.namespace))
+    for reference in istio_virtual_services.gateway_refs(route):
+        if reference.name is None:
+            continue
+        gateway = cluster.get(kinds.ISTIO_GATEWAY, *reference.name)
+        labels = gateway.labels("spec", "selector") if gateway is not None else {}
+        pods = cluster.select(kinds.POD, labels) if labels else ()
+        found |= dict.fromkeys([p.namespace for p in pods] or [reference.name[0]])
+    return tuple(found)
+
+
+def declared(
+    cluster: Cluster, clients: Sequence[str], host: str, namespace: str, subset: str
+) -> bool:
+    """Whether some of these clients know a subset of a host.
+
+    A DestinationRule for some workloads only may declare it too.
+    """
+    for client in clients:
+        rules = istio_rules.selected(cluster, client, host, namespace)
+        if any(_has(rule, subset) for rule in rules):
+            return True
+    return any(
+        rule.has("spec", "workloadSelector") and _has(rule, subset)
+        for rule in istio_rules.anywhere(cluster, host)
+    )
+
+
+def declaring(cluster: Cluster, host: str, subset: str) -> Iterator[Resource]:
+    """Every DestinationRule that declares a subset of a host, used by anybody or not."""
+    return (rule for rule in istio_rules.anywhere(cluster, host) if _has(rule, subset))
+
+
+def _has(rule: Resource, subset: str) -> bool:
+    return any(entry.text("name") == subset for entry in rule.each("spec", "subsets"))
+
+
+def routed(cluster: Cluster) -> Mapping[tuple[str, str], Sequence[istio_routes.Destination]]:
+    """Destinations with a weight, by full host name and subset."""
+    return cluster.derive(_routed)
+
+
+def _routed(cluster: Cluster) -> Mapping[tuple[str, str], Sequence[istio_routes.Destination]]:
+    domain = istio_mesh.mesh(cluster).domain
+    found: dict[tuple[str, str], list[istio_routes.Destination]] = defaultdict(list)
+    for owner in cluster[kinds.VIRTUAL_SERVICE]:
+        for destination in istio_routes.destinations(owner):
+            if destination.subset and destination.weight and not destination.is_mirror:
+                host = istio_mesh.fqdn(destination.host, owner.namespace, domain)
+                found[host, destination.subset].append(destination)
+    return found

@@ -1,0 +1,356 @@
+"""One API server, asked with patience: retries, one deadline, and errors a person can act on.
+
+The connection pool is the one of the `kubernetes` client; of the rest nothing is used, because
+its lists and its credentials cost more and do less (see `access`, `credentials` and `lister`).
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import msgspec
+
+from gwdoctor.source import tls
+from gwdoctor.source.access import Access
+from gwdoctor.source.batch import NoCluster
+from gwdoctor.source.credentials import Credentials, Proof
+from gwdoctor.source.deadline import Deadline
+from gwdoctor.source.pool import pool_manager
+from gwdoctor.version import __version__
+
+JSON = "application/json"
+#: How often a request is repeated that failed for a reason that may pass, and how long after.
+PAUSES = (0.2, 0.8, 2.4)
+CONNECT_SECONDS = 10.0
+#: A server that sends nothing for so long is given up, where --request-timeout says no other.
+SILENCE_SECONDS = 30.0
+#: An answer larger than this is not one page of a list.
+MOST_BYTES = 256 << 20
+_PIECE = 1 << 16
+_MAY_PASS = frozenset({429, 500, 502, 503, 504})
+
+
+class Trouble(Exception):
+    """A request that failed for good. `status` is 0 where no answer came."""
+
+    def __init__(self, reason: str, status: int = 0) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+class OutOfTime(Trouble):
+    """The deadline of the run came first."""
+
+    def __init__(self) -> None:
+        super().__init__("the deadline of the run (--timeout) came first")
+
+
+@dataclass(slots=True)
+class Traffic:
+    """What went over the wire."""
+
+    requests: int = 0
+    repeated: int = 0
+    bytes: int = 0
+    paths: list[str] = field(default_factory=list)  #: in order; with their query
+
+
+class Connection:
+    """Requests to one API server as one user. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        access: Access,
+        *,
+        deadline: Deadline,
+        request_timeout: float | None = None,
+        connections: int = 8,
+        compress: bool | None = None,
+    ) -> None:
+        self.access = access
+        self.deadline = deadline
+        self.traffic = Traffic()
+        self._request_timeout = request_timeout
+        self._connections = connections
+        self._credentials = Credentials(access, time_left=lambda: deadline.left)
+        self._proxy = tls.proxy(access, os.environ)
+        self._lock = threading.Lock()
+        self._pool: tuple[str, Any] | None = None  # the certificate it shows, and itself
+        if compress is None:  # next to the server, packing takes longer than sending
+            host = urlsplit(access.server).hostname or ""
+            compress = bool(self._proxy) or not tls.is_local(host)
+        self._encoding = "gzip" if compress and not access.cluster.disable_compression else ""
+
+    def get(
+        self, path: str, query: Mapping[str, str] | None = None, *, accept: str = JSON
+    ) -> bytearray:
+        """The body of the answer. Raises Trouble, and NoCluster where we cannot log in."""
+        return self._patiently("GET", path, query or {}, {"Accept": accept}, None)
+
+    def post(self, path: str, body: object) -> bytearray:
+        """The answer to a question that is asked by POST: a review. Nothing is ever written."""
+        headers = {"Accept": JSON, "Content-Type": JSON}
+        return self._patiently("POST", path, {}, headers, msgspec.json.encode(body))
+
+    def close(self) -> None:
+        """Close every connection."""
+        with self._lock:
+            if self._pool is not None:
+                self._pool[1].clear()
+                self._pool = None
+
+    # --- patience ------------------------------------------------------------------------
+
+    def _patiently(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        headers: Mapping[str, str],
+        body: bytes | None,
+    ) -> bytearray:
+        url = f"{self.access.server}{path}" + (f"?{urlencode(query)}" if query else "")
+        encoding = self._encoding
+        renewed = False
+        pauses = iter(PAUSES)
+        while True:
+            if self.deadline.passed:
+                raise OutOfTime
+            proof = self._credentials.proof()
+            wait: float | None = None
+            try:
+                answer = self._once(method, url, headers, body, proof, encoding)
+            except _MayPass as failure:
+                trouble = Trouble(str(failure))
+                encoding = ""  # a body that could not be unpacked is asked for plain
+            else:
+                if answer.status == 200 or answer.status == 201:
+                    return answer.body
+                trouble = Trouble(_reason(answer), answer.status)
+                if answer.status == 401 and not renewed:
+                    renewed = True
+                    if self._credentials.renewed(proof):
+                        continue
+                if answer.status not in _MAY_PASS:
+                    raise trouble
+                wait = answer.retry_after
+            pause = next(pauses, None)
+            if pause is None:
+                raise trouble
+            self._sleep(pause if wait is None else wait, trouble)
+
+    def _sleep(self, seconds: float, trouble: Trouble) -> None:
+        if seconds >= self.deadline.left:
+            if self.deadline.left < 1:
+                raise OutOfTime
+            raise Trouble(f"{trouble}; it asks to come again in {seconds:g} s", trouble.status)
+        self.traffic.repeated += 1
+        time.sleep(seconds)
+
+    # --- one request ---------------------------------------------------------------------
+
+    def _once(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        proof: Proof,
+        encoding: str,
+    ) -> _Answer:
+        import urllib3
+
+        limit = self.deadline.capped(self._request_timeout)
+        silence = self._request_timeout or SILENCE_SECONDS
+        self.traffic.requests += 1
+        try:
+            response = self._pool_for(proof).request(
+                method,
+                url,
+                body=body,
+                headers=self._headers(headers, proof, encoding),
+                timeout=urllib3.Timeout(
+                    connect=min(CONNECT_SECONDS, limit.left), read=min(silence, limit.left)
+                ),
+                preload_content=False,
+                retries=False,
+                redirect=False,
+            )
+            try:
+                content = _body(response, limit)
+            except BaseException:
+                response.close()  # what is left of the body would be taken for the next answer
+                raise
+            response.release_conn()
+        except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
+            if self.deadline.passed:
+                raise OutOfTime from None
+            raise self._told(error) from None
+        except ValueError as error:  # a header or URL that http.client will not send
+            raise Trouble(f"{self.access.server} cannot be asked: {error}") from None
+        self.traffic.bytes += len(content)
+        return _Answer(response.status, dict(response.headers.items()), content)
+
+    def _headers(self, given: Mapping[str, str], proof: Proof, encoding: str) -> Any:
+        import urllib3
+
+        headers = urllib3.HTTPHeaderDict(given)
+        headers["User-Agent"] = f"gwdoctor/{__version__}"
+        headers["Accept-Encoding"] = encoding or "identity"
+        if proof.authorization:
+            headers["Authorization"] = proof.authorization
+        for name, value in self._credentials.impersonation():
+            headers.add(name, value)
+        return headers
+
+    def _told(self, error: Exception) -> Exception:
+        """What happened, in words; as _MayPass where it is worth another try."""
+        import ssl
+
+        import urllib3.exceptions as e
+
+        for cause in _causes(error):
+            if isinstance(cause, ssl.SSLCertVerificationError):
+                where = self.access.cluster_where or "the system's authorities"
+                return Trouble(
+                    f"its certificate is not trusted: {_plain(cause.verify_message)}"
+                    f" (certificate-authority in {where})"
+                )
+            if isinstance(cause, ssl.SSLError) and "ALERT" in str(cause):
+                return Trouble(f"the server ends the TLS handshake: {_plain(cause.reason)}")
+        match error:
+            case e.ProxyError():
+                return _MayPass(f"the proxy {_without_login(self._proxy)} does not let us through")
+            case e.NameResolutionError():
+                return _MayPass("the name of the server cannot be resolved")
+            case e.NewConnectionError():
+                return _MayPass("the connection is refused")
+            case e.ConnectTimeoutError():
+                return _MayPass("the server does not answer")
+            case e.ReadTimeoutError() | TimeoutError():
+                return _MayPass("the server fell silent")
+            case e.DecodeError():
+                return _MayPass("the answer cannot be unpacked")
+            case e.SSLError():
+                return _MayPass(f"no TLS connection comes about: {_plain(error)}")
+        return _MayPass("the connection broke off in the middle of the answer")
+
+    # --- the pool ------------------------------------------------------------------------
+
+    def _pool_for(self, proof: Proof) -> Any:
+        """The pool whose connections show this certificate (an exec plugin may change it)."""
+        with self._lock:
+            if self._pool is None or self._pool[0] != proof.certificate:
+                if self._pool is not None:
+                    self._pool[1].clear()
+                self._pool = proof.certificate, self._made(proof)
+            return self._pool[1]
+
+    def _made(self, proof: Proof) -> Any:
+        import urllib3
+
+        cluster = self.access.cluster
+        try:
+            pool = pool_manager(
+                self.access.server,
+                connection_pool_maxsize=self._connections,
+                tls_server_name=cluster.tls_server_name or None,
+                verify_ssl=not cluster.insecure_skip_tls_verify,
+                proxy=self._proxy or None,
+                no_proxy=None,
+                proxy_headers=_proxy_login(self._proxy),
+            )
+        except Exception as error:  # a proxy URL it cannot read, or SOCKS without PySocks
+            proxy = _without_login(self._proxy)
+            raise NoCluster(
+                f"{self.access.cluster_where}: no connection by the proxy {proxy}: {_plain(error)}"
+            ) from None
+        if cluster.insecure_skip_tls_verify:  # as it was asked to; a word on each is noise
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+        if self.access.is_secure:
+            pool.connection_pool_kw["ssl_context"] = tls.context(self.access, proof)
+        return pool
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An error and what it was made from: urllib3 keeps that among the arguments."""
+    yield error
+    for inner in error.args:
+        if isinstance(inner, BaseException):
+            yield from _causes(inner)
+
+
+class _MayPass(Exception):
+    """A failure that another try may not meet."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    headers: Mapping[str, str]
+    body: bytearray
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds; the form with a date is not used by any API server."""
+        text = next((v for k, v in self.headers.items() if k.lower() == "retry-after"), "")
+        return float(text) if text.isdecimal() else None
+
+
+def _body(response: Any, limit: Deadline) -> bytearray:
+    """The whole body, in one piece of memory."""
+    body = bytearray()
+    while piece := response.read1(_PIECE):
+        body += piece
+        if len(body) > MOST_BYTES:
+            raise Trouble(f"an answer is larger than {MOST_BYTES >> 20} MiB (see --chunk-size)")
+        if limit.passed:
+            raise TimeoutError
+    return body
+
+
+class _Status(msgspec.Struct):
+    message: str = ""
+    reason: str = ""
+
+
+def _reason(answer: _Answer) -> str:
+    """The server's own words, on one line."""
+    try:
+        told = msgspec.json.decode(answer.body, type=_Status)
+        words = told.message or told.reason
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        words = ""
+    phrase = http.client.responses.get(answer.status, "")
+    words = _plain(words)[:300] or phrase
+    if 300 <= answer.status < 400:
+        words = "it sends us elsewhere, as a login page does"
+    return f"the server answers {answer.status}: {words}" if words else f"answers {answer.status}"
+
+
+def _plain(error: object) -> str:
+    return " ".join(str(error).split())
+
+
+def _proxy_login(proxy: str) -> Mapping[str, str] | None:
+    import urllib3
+
+    parts = urlsplit(proxy)
+    if not parts.username:
+        return None
+    from urllib.parse import unquote
+
+    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return urllib3.make_headers(proxy_basic_auth=pair)
+
+
+def _without_login(proxy: str) -> str:
+    head, _, rest = proxy.rpartition("@")
+    return f"{head.partition('://')[0]}://{rest}" if head else proxy

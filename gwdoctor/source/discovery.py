@@ -1,0 +1,238 @@
+"""Which of our kinds the server knows, in which version, and under which path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from gwdoctor.kinds import READINGS
+from gwdoctor.model import Gap, Kind
+from gwdoctor.source.connection import JSON, Connection, OutOfTime, Trouble
+
+AGGREGATED = (
+    f"{JSON};g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,"
+    f"{JSON};g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,{JSON}"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """Where a kind is found."""
+
+    version: str
+    plural: str
+    root: str  #: /api/v1 or /apis/GROUP/VERSION
+    namespaced: bool = True
+
+    def path(self, namespace: str = "", name: str = "") -> str:
+        """The path of the list, or of one object."""
+        middle = f"/namespaces/{namespace}" if namespace and self.namespaced else ""
+        return f"{self.root}{middle}/{self.plural}{f'/{name}' if name else ''}"
+
+
+@dataclass(slots=True)
+class Discovery:
+    """What the server says about itself."""
+
+    served: dict[Kind, Served] = field(default_factory=dict)
+    missing: set[Kind] = field(default_factory=set)
+    gaps: list[Gap] = field(default_factory=list)
+    #: where discovery is forbidden: the versions to try when the first is not there
+    untried: dict[Kind, list[str]] = field(default_factory=dict)
+
+
+class _ResourceKind(msgspec.Struct):
+    kind: str = ""
+
+
+class _Resource(msgspec.Struct, rename="camel"):
+    resource: str = ""
+    response_kind: _ResourceKind | None = None
+    scope: str = ""
+    verbs: list[str] = []
+
+
+class _Version(msgspec.Struct):
+    version: str = ""
+    resources: list[_Resource] = []
+    freshness: str = "Current"
+
+
+class _Name(msgspec.Struct):
+    name: str = ""
+
+
+class _Group(msgspec.Struct):
+    metadata: _Name = msgspec.field(default_factory=_Name)
+    versions: list[_Version] = []
+
+
+class _Groups(msgspec.Struct):
+    kind: str = ""
+    items: list[_Group] = []
+
+
+def discover(connection: Connection, kinds: Iterable[Kind]) -> Discovery:
+    """Ask the server. Raises Trouble where it does not answer at all."""
+    wanted = sorted(kinds)
+    found = Discovery()
+    groups: dict[str, _Group] = {}
+    silent: dict[str, str] = {}
+    for root, members in _roots(wanted).items():
+        try:
+            groups.update(_groups(connection, root, members, silent))
+        except OutOfTime:
+            raise
+        except Trouble as trouble:
+            if trouble.status != 403:
+                raise
+            for kind in wanted:
+                if kind.group in members:
+                    _guess(kind, found, *READINGS[kind].versions)
+    for kind in wanted:
+        if kind in found.served:
+            continue
+        _place(kind, groups.get(kind.group), silent, found)
+    return found
+
+
+def _roots(kinds: Iterable[Kind]) -> dict[str, set[str]]:
+    """The two discovery documents, and the groups that each has to tell about."""
+    roots: dict[str, set[str]] = {"/api": set(), "/apis": set()}
+    for kind in kinds:
+        roots["/apis" if kind.group else "/api"].add(kind.group)
+    return {root: members for root, members in roots.items() if members}
+
+
+def _place(kind: Kind, group: _Group | None, silent: Mapping[str, str], found: Discovery) -> None:
+    """Sort one kind into what is served, missing, or not to be known."""
+    if group is None:
+        if kind.group in silent:
+            found.gaps.append(Gap(kind=kind, reason=silent[kind.group]))
+        else:
+            found.missing.add(kind)
+        return
+    reading = READINGS[kind]
+    offered = {
+        version.version: resource
+        for version in group.versions
+        for resource in version.resources
+        if resource.resource == reading.plural
+    }
+    stale = [version.version for version in group.versions if version.freshness == "Stale"]
+    if not offered:
+        if stale:
+            reason = f"the server behind the API group {kind.group} ({stale[0]}) does not answer"
+            found.gaps.append(Gap(kind=kind, reason=reason))
+        else:
+            found.missing.add(kind)
+        return
+    version = next((v for v in reading.versions if v in offered), next(iter(offered)))
+    if "list" not in offered[version].verbs:
+        found.gaps.append(Gap(kind=kind, reason="the server does not let it be listed"))
+        return
+    root = f"/apis/{kind.group}/{version}" if kind.group else f"/api/{version}"
+    scope = offered[version].scope
+    found.served[kind] = Served(version, reading.plural, root, scope != "Cluster")
+
+
+def _groups(
+    connection: Connection, root: str, members: set[str], silent: dict[str, str]
+) -> dict[str, _Group]:
+    body = connection.get(root, accept=AGGREGATED)
+    document = _read(body, _Groups, root)
+    if document.kind == "APIGroupDiscoveryList":
+        return {group.metadata.name: group for group in document.items}
+    return dict(_legacy(connection, root, body, members, silent))
+
+
+# --- servers before 1.26, and proxies that drop the Accept header ------------------------
+
+
+class _LegacyVersion(msgspec.Struct):
+    version: str = ""
+
+
+class _LegacyGroup(msgspec.Struct):
+    name: str = ""
+    versions: list[_LegacyVersion] = []
+
+
+class _LegacyGroups(msgspec.Struct):
+    groups: list[_LegacyGroup] = []
+    versions: list[str] = []
+
+
+class _LegacyResource(msgspec.Struct):
+    name: str = ""
+    kind: str = ""
+    namespaced: bool = True
+    verbs: list[str] = []
+
+
+class _LegacyResources(msgspec.Struct):
+    resources: list[_LegacyResource] = []
+
+
+def _legacy(
+    connection: Connection, root: str, body: bytearray, members: set[str], silent: dict[str, str]
+) -> Iterator[tuple[str, _Group]]:
+    document = _read(body, _LegacyGroups, root)
+    core = _LegacyGroup("", [_LegacyVersion(version) for version in document.versions])
+    for group in [core] if root == "/api" else document.groups:
+        if group.name not in members:
+            continue
+        versions = []
+        for version in group.versions:
+            path = f"{root}/{group.name}/{version.version}".replace("//", "/")
+            try:
+                resources = _read(connection.get(path), _LegacyResources, path).resources
+            except OutOfTime:
+                raise
+            except Trouble as trouble:
+                silent.setdefault(group.name, f"its API group is not told about: {trouble}")
+                continue
+            versions.append(
+                _Version(
+                    version.version,
+                    [
+                        _Resource(
+                            r.name,
+                            _ResourceKind(r.kind),
+                            "Namespaced" if r.namespaced else "Cluster",
+                            r.verbs,
+                        )
+                        for r in resources
+                    ],
+                )
+            )
+        if versions or group.name not in silent:
+            yield group.name, _Group(_Name(group.name), versions)
+
+
+# --- where discovery is forbidden --------------------------------------------------------
+
+
+def next_guess(kind: Kind, found: Discovery) -> bool:
+    """Go on to the next version of a kind that was not there; False where none is left."""
+    versions = found.untried.pop(kind, [])
+    if versions:
+        _guess(kind, found, *versions)
+    return bool(versions)
+
+
+def _guess(kind: Kind, found: Discovery, version: str, *others: str) -> None:
+    reading = READINGS[kind]
+    root = f"/apis/{kind.group}/{version}" if kind.group else f"/api/{version}"
+    found.served[kind] = Served(version, reading.plural, root, reading.namespaced)
+    found.untried[kind] = list(others)
+
+
+def _read(body: bytearray, form: type[Any], path: str) -> Any:
+    try:
+        return msgspec.json.decode(body, type=form)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise Trouble(f"what answers at {path} is no API server") from None

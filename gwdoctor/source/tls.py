@@ -1,0 +1,115 @@
+"""The TLS side of a connection: whom to trust, whom to claim to be, by which way to go."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import ssl
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from gwdoctor.source.access import Access
+from gwdoctor.source.batch import NoCluster
+from gwdoctor.source.credentials import Proof, authority_of
+
+
+def context(access: Access, proof: Proof) -> ssl.SSLContext:
+    """A context that verifies as Go does: names by subjectAltName, authorities as they come.
+
+    Python 3.13 would also refuse authorities without a key identifier, which clusters do have.
+    """
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    made.minimum_version = ssl.TLSVersion.TLSv1_2
+    made.hostname_checks_common_name = False
+    if access.cluster.insecure_skip_tls_verify:
+        made.check_hostname = False
+        made.verify_mode = ssl.CERT_NONE
+    elif authority := authority_of(access):
+        try:
+            made.load_verify_locations(cadata=authority.decode("ascii", "ignore"))
+        except (ssl.SSLError, ValueError):
+            raise NoCluster(
+                f"{access.cluster_where}: certificate-authority holds no PEM certificate"
+            ) from None
+        made.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # an intermediate may be trusted, too
+    else:
+        made.load_default_certs()
+    if proof.certificate:
+        _show(made, proof, access.user_where)
+    return made
+
+
+def _show(made: ssl.SSLContext, proof: Proof, where: str) -> None:
+    """Load certificate and key. OpenSSL reads files only, so they are files for that moment."""
+    with tempfile.TemporaryDirectory(prefix="gwdoctor-") as folder:  # 0700, and so are its files
+        certificate, key = Path(folder, "certificate"), Path(folder, "key")
+        for file, text in ((certificate, proof.certificate), (key, proof.key)):
+            with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+                out.write(text)
+        try:
+            made.load_cert_chain(certificate, key, password=_no_password)
+        except _Encrypted:
+            raise NoCluster(f"{where}: client-key is protected by a password") from None
+        except ssl.SSLError as error:
+            reason = "do not belong together" if "MISMATCH" in str(error) else "cannot be read"
+            raise NoCluster(f"{where}: client-certificate and client-key {reason}") from None
+
+
+class _Encrypted(Exception):
+    pass
+
+
+def _no_password() -> str:
+    raise _Encrypted
+
+
+def proxy(access: Access, environ: Mapping[str, str]) -> str:
+    """The proxy to go by, or an empty string: `proxy-url`, else the environment, as Go reads it."""
+    if access.cluster.proxy_url:
+        return access.cluster.proxy_url
+    parts = urlsplit(access.server)
+    name = f"{parts.scheme}_proxy"
+    found = environ.get(name.upper()) or environ.get(name) or ""
+    bypass = environ.get("NO_PROXY") or environ.get("no_proxy") or ""
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    if not found or _goes_straight(parts.hostname or "", port, bypass):
+        return ""
+    return found if "://" in found else f"http://{found}"
+
+
+def is_local(host: str) -> bool:
+    """Whether a host is this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _goes_straight(host: str, port: int, bypass: str) -> bool:
+    """Whether NO_PROXY names a host. Source: golang.org/x/net/http/httpproxy."""
+    if is_local(host):
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        address = None
+    for entry in (e.strip().lower() for e in bypass.split(",")):
+        if entry == "*":
+            return True
+        name, _, wanted_port = entry.rpartition(":") if entry.count(":") == 1 else (entry, "", "")
+        if not name or (wanted_port and wanted_port != str(port)):
+            continue
+        if address is not None:
+            try:
+                if address in ipaddress.ip_network(name.strip("[]"), strict=False):
+                    return True
+            except ValueError:
+                pass
+        elif name.startswith((".", "*.")):
+            if host.endswith(name.lstrip("*")):
+                return True
+        elif host == name or host.endswith(f".{name}"):
+            return True
+    return False

@@ -1,0 +1,119 @@
+"""What a scan costs, next to what it costs to download the same bytes and do nothing with them.
+
+Both are whole processes, from start to end, and they take turns: whatever else the machine does
+meanwhile happens to both.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from testbed import measure
+from testbed.cache import Unavailable, say
+from testbed.controlplane import ControlPlane
+from testbed.faultrules import Exchange
+from testbed.faults import FaultProxy
+from testbed.measure import Cost
+
+HACK = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What was read, and the cost of each run of either program."""
+
+    requests: int
+    connections: int
+    size: int
+    """Bytes of all answers."""
+    floor: tuple[Cost, ...]
+    command: tuple[Cost, ...]
+
+    @property
+    def ratio(self) -> float:
+        """How many times the floor the command takes: the median of neighbouring runs."""
+        pairs = zip(self.command, self.floor, strict=True)
+        return statistics.median(ours.seconds / floor.seconds for ours, floor in pairs)
+
+
+def compare(control_plane: ControlPlane, command: Sequence[str], runs: int) -> Comparison:
+    """Run `command`, with KUBECONFIG set, and the plain download of what it reads, in turns."""
+    exchanges = _recorded(control_plane, command)
+    floor, ours = [], []
+    with tempfile.TemporaryDirectory(prefix="gwdoctor-bench-") as folder:
+        order = Path(folder) / "requests.json"
+        order.write_text(json.dumps(_order(control_plane, exchanges)))
+        order.chmod(0o600)
+        download = [sys.executable, "-m", "testbed.download", str(order)]
+        for number in range(runs):
+            say(f"  run {number + 1} of {runs}")
+            floor.append(_cost(download, {"PYTHONPATH": str(HACK)}, ok=(0,)))
+            ours.append(_cost(command, {"KUBECONFIG": str(control_plane.kubeconfig)}))
+    return Comparison(
+        requests=len(exchanges),
+        connections=_most_at_a_time(exchanges),
+        size=sum(each.size for each in exchanges),
+        floor=tuple(floor),
+        command=tuple(ours),
+    )
+
+
+def _recorded(control_plane: ControlPlane, command: Sequence[str]) -> list[Exchange]:
+    """What the command asks the server for."""
+    with FaultProxy(control_plane, count_items=False).start() as proxy:
+        _cost(command, {"KUBECONFIG": str(proxy.kubeconfig())})
+        exchanges = [each for each in proxy.requests if (each.method, each.status) == ("GET", 200)]
+    if not exchanges:
+        raise Unavailable(f"{' '.join(command)} asked the server for nothing")
+    return exchanges
+
+
+def _order(control_plane: ControlPlane, exchanges: Iterable[Exchange]) -> dict[str, object]:
+    login = {"Authorization": f"Bearer {control_plane.token()}"}
+    return {
+        "ca_file": str(control_plane.ca_file),
+        "connections": _most_at_a_time(exchanges),
+        "requests": [
+            (f"{control_plane.server}{each.target}", {**each.headers, **login})
+            for each in exchanges
+        ],
+    }
+
+
+def _most_at_a_time(exchanges: Iterable[Exchange]) -> int:
+    """How many requests were under way together when it was most."""
+    events = [(each.start, 1) for each in exchanges] + [(each.end, -1) for each in exchanges]
+    most = now = 0
+    for _, change in sorted(events):
+        now += change
+        most = max(most, now)
+    return most
+
+
+def _cost(
+    command: Sequence[str], environment: dict[str, str], *, ok: Sequence[int] = (0, 1)
+) -> Cost:
+    """The cost of one run; code 1 is a scan that found something."""
+    if not shutil.which(command[0]):
+        raise Unavailable(f"there is no program {command[0]}")
+    with tempfile.TemporaryDirectory(prefix="gwdoctor-cost-") as folder:
+        result = Path(folder) / "cost.json"
+        subprocess.run(
+            [sys.executable, "-S", measure.__file__, str(result), *command],
+            env=os.environ | environment,
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
+        cost = Cost(*json.loads(result.read_text()))
+    if cost.exit_code not in ok:
+        raise Unavailable(f"{' '.join(command)} ended with code {cost.exit_code}")
+    return cost

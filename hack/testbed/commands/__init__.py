@@ -1,0 +1,1 @@
+"""What the scripts of hack/ do, one module each."""

@@ -1,0 +1,59 @@
+"""The store behind the API server, through etcd's JSON gateway: enough to put it back as it was."""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from bisect import bisect_right
+
+from testbed.client import Client, Manifest
+
+START, END = b"/registry/", b"/registry0"
+
+
+class Store:
+    """The keys of the API server in etcd. It keeps every revision until it is told to compact."""
+
+    def __init__(self, endpoint: str) -> None:
+        self._client = Client(endpoint)
+
+    def revision(self) -> int:
+        """The number of the present state of the store."""
+        answer = self._call("range", {"key": _text(START), "count_only": True})
+        return int(answer["header"]["revision"])
+
+    def keys(self, revision: int = 0) -> dict[bytes, str]:
+        """Every key, with the revision in which it was last written; as of `revision`, or now."""
+        everything = {"key": _text(START), "range_end": _text(END), "keys_only": True}
+        answer = self._call("range", {**everything, "revision": revision})
+        return {b64decode(each["key"]): each["mod_revision"] for each in answer.get("kvs", ())}
+
+    def restore(self, revision: int, *, leave: tuple[bytes, ...]) -> None:
+        """Delete what has come since, bring back what was changed or deleted; `leave` are prefixes."""
+        then, now = self.keys(revision), self.keys()
+        foreign = [key for key in now if key not in then and not key.startswith(leave)]
+        stay = sorted(then.keys() | (now.keys() - set(foreign)))
+        gone = b""
+        for key in sorted(foreign):
+            # One call deletes everything up to the next key that stays.
+            if key >= gone:
+                following = bisect_right(stay, key)
+                gone = stay[following] if following < len(stay) else END
+                self._call("deleterange", {"key": _text(key), "range_end": _text(gone)})
+        for key, written in then.items():
+            if now.get(key) != written and not key.startswith(leave):
+                was = self._call("range", {"key": _text(key), "revision": revision})
+                self._call("put", {"key": _text(key), "value": was["kvs"][0]["value"]})
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def _call(self, what: str, body: Manifest) -> Manifest:
+        answer = self._client.request("POST", f"/v3/kv/{what}", body)
+        if not answer.ok:
+            raise RuntimeError(f"etcd {what}: {answer.message}")
+        return answer.json()
+
+
+def _text(key: bytes) -> str:
+    return b64encode(key).decode()

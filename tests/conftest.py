@@ -1,0 +1,32 @@
+"""Options of the test run, and who runs what in a run with several workers."""
+
+from __future__ import annotations
+
+import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--kubeconfig",
+        metavar="PATH",
+        help="run the live tests against the cluster of this kubeconfig, not against a control plane "
+        "of their own; they write to namespaces gwdoctor-test-* only, and delete them",
+    )
+
+
+class Scheduling(LoadScopeScheduling):
+    """A file of live tests goes to one worker as a whole, every other test to whoever is free.
+
+    What such a file fills its control plane with is then filled in once.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return file if "/live/" in file else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
+    return Scheduling(config, log)

@@ -1,0 +1,140 @@
+"""Reports made by hand, for tests of what is written of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gwdoctor import Change, Confidence, Finding, Fix, Kind, Ref, Resource, Severity
+from gwdoctor.model import Report, Skip, Target
+
+INGRESS = Kind("Ingress", "networking.k8s.io")
+SERVICE = Kind("Service")
+GATEWAY = Kind("Gateway", "networking.istio.io")
+NAMESPACE_LIST = {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get", "list"]}
+
+
+def resource(kind: Kind, namespace: str, name: str, version: str = "v1", **body: Any) -> Resource:
+    metadata = {"name": name, **({"namespace": namespace} if namespace else {})}
+    return Resource(Ref(kind, namespace, name, version), (), {"metadata": metadata, **body})
+
+
+def finding(
+    check: str = "kong/upstream-protocol-missing",
+    severity: Severity = Severity.CRITICAL,
+    **given: Any,
+) -> Finding:
+    service = resource(SERVICE, "minio", "minio", spec={"ports": [{"port": 9000}]})
+    return Finding(
+        **{
+            "check": check,
+            "title": "Kong speaks plain HTTP to a port that expects HTTPS",
+            "severity": severity,
+            "confidence": Confidence.LIKELY,
+            "field": service.at("spec", "ports", 0),
+            "message": "Kong speaks plain HTTP to port 9000 (https)",
+            "root": service,
+            **given,
+        }
+    )
+
+
+def report(*findings: Finding, **given: Any) -> Report:
+    return Report(
+        **{
+            "target": Target(
+                context="prod-eu1", server="https://10.0.0.1:6443", user="alice", namespaces=("*",)
+            ),
+            "findings": findings,
+            "skips": (),
+            "checks": 46,
+            "objects": 16400,
+            "seconds": 1.42,
+            **given,
+        }
+    )
+
+
+def full() -> Report:
+    """One of everything."""
+    service = resource(SERVICE, "minio", "minio", spec={"ports": [{"port": 9000}]})
+    old = resource(GATEWAY, "web", "old", "v1beta1", spec={})
+    fix = Fix(
+        "Tell Kong that this backend speaks HTTPS",
+        (
+            service.changed("metadata", "annotations", "konghq.com/protocol", to="https"),
+            Change.created(
+                {
+                    "apiVersion": "v1",
+                    "kind": "ConfigMap",
+                    "metadata": {"name": "y", "namespace": "minio"},
+                    "data": {"on": "1e3"},
+                }
+            ),
+            old.deleted(),
+        ),
+        needs_review=True,
+        commands=("kubectl annotate service minio -n minio example.com/key-",),
+    )
+    route = resource(INGRESS, "minio", "minio", spec={})
+    return report(
+        finding(because=(route.at("spec", "rules", 0), service), fix=fix),
+        finding(
+            "istio/tls-server-overlap",
+            Severity.HIGH,
+            field=old,
+            root=old,
+            message="two servers share a certificate",
+            advice="Merge the servers, or give each host a certificate of its own",
+        ),
+        finding(
+            "tls/certificate-expires-soon",
+            Severity.LOW,
+            field=resource(Kind("GatewayClass", "gateway.networking.k8s.io"), "", "kong"),
+            root=None,
+            message="it is cluster-scoped",
+            advice="Decide",
+        ),
+        skips=(
+            Skip(
+                check="kong/a-b", reason="Namespace: may not be listed (403)", rbac=NAMESPACE_LIST
+            ),
+            Skip(
+                check="kong/c-d",
+                reason="Namespace: may not be listed (403)",
+                ref=service.ref,
+                rbac=NAMESPACE_LIST,
+            ),
+            Skip(check="", reason="a.yaml:3: is not valid YAML"),
+        ),
+        not_applicable=7,
+        ignored=2,
+    )
+
+
+HOSTILE = "[red]x[/red] :warning: [a-z]+ [/x]\x1b[2J\x1b]8;;http://x\x07 \u202egpj.exe \x00\x9b é中"
+
+
+def hostile() -> Report:
+    """What a cluster may hold to fool a terminal, in every text of a report."""
+    service = resource(SERVICE, HOSTILE, HOSTILE, spec={})
+    change = service.changed("metadata", "annotations", HOSTILE, to=HOSTILE)
+    return report(
+        finding(
+            field=service.at("metadata", "annotations", HOSTILE),
+            root=service,
+            message=HOSTILE,
+            title=HOSTILE,
+            because=(service.at(HOSTILE),),
+            fix=Fix(HOSTILE, (change, service.deleted()), commands=(HOSTILE,)),
+        ),
+        finding(field=service.at("spec"), root=service, message=HOSTILE, advice=HOSTILE),
+        skips=(
+            Skip(
+                check="a/b",
+                reason=HOSTILE,
+                ref=service.ref,
+                rbac={"resources": [HOSTILE]},
+            ),
+        ),
+        target=Target(context=HOSTILE, server=HOSTILE, user=HOSTILE, namespaces=(HOSTILE,)),
+    )
