@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -80,6 +81,33 @@ class Cluster:
             self._gap_of.setdefault((gap.kind, gap.namespace, gap.name), gap)
         self._derived: dict[Any, Any] = {}
         self._labels: dict[tuple[Kind, str | None], _LabelIndex] = {}
+
+    def after(self, put: Iterable[Resource], gone: Iterable[Ref] = ()) -> Cluster:
+        """This picture with these resources in it, and those taken away: what a change would make.
+
+        What was not touched is shared, so that it costs little next to reading and indexing anew.
+        """
+        put, gone = tuple(put), frozenset(gone)
+        touched = {resource.ref.kind for resource in put} | {ref.kind for ref in gone}
+        by_ref = {ref: resource for ref, resource in self._by_ref.items() if ref not in gone}
+        is_new = any(resource.ref not in by_ref for resource in put)
+        by_ref |= {resource.ref: resource for resource in put}
+        other = copy.copy(self)
+        other._by_ref = {ref: by_ref[ref] for ref in sorted(by_ref)} if is_new else by_ref
+        other._absent = (self._absent | gone) - {resource.ref for resource in put}
+        other._by_kind = defaultdict(
+            list, {kind: held for kind, held in self._by_kind.items() if kind not in touched}
+        )
+        other._by_namespace = defaultdict(
+            list, {spot: held for spot, held in self._by_namespace.items() if spot[0] not in touched}
+        )
+        for ref, resource in other._by_ref.items():
+            if ref.kind in touched:
+                other._by_kind[ref.kind].append(resource)
+                other._by_namespace[ref.kind, ref.namespace].append(resource)
+        other._labels = {spot: made for spot, made in self._labels.items() if spot[0] not in touched}
+        other._derived = {}
+        return other
 
     def __len__(self) -> int:
         return len(self._by_ref)

@@ -207,6 +207,7 @@ class Reading:
     view: type[msgspec.Struct] = Whole
     metadata_only: bool = False  #: asked for as PartialObjectMetadataList
     field_selector: str = ""
+    other_field_selectors: tuple[str, ...] = ()  #: more lists of the same kind
     on_reference: bool = (
         False  #: never listed: read by name or selector when something points there
     )
@@ -278,6 +279,7 @@ EVENT = _kind(
     "events",
     view=EventView,
     field_selector="reason=KongConfigurationApplyFailed",
+    other_field_selectors=("reason=KongConfigurationSucceeded",),
     policy=True,
 )
 ENDPOINT_SLICE = _kind(

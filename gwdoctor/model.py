@@ -274,6 +274,24 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Proof:
+    """What became of a fix in the picture of the cluster: it was made there, the checks run again.
+
+    `clears` is None where that was not tried; `unknown` says why, or what could not be seen after.
+    """
+
+    clears: bool | None = None
+    opens: tuple[str, ...] = ()  #: findings that were not there before
+    unknown: tuple[str, ...] = ()
+    checks: int = 0  #: how many were run again: those that read what changes
+
+    @property
+    def holds(self) -> bool:
+        """Whether it clears its finding and opens no other, for certain."""
+        return bool(self.clears) and not self.opens and not self.unknown
+
+
+@dataclass(frozen=True, slots=True)
 class Fix:
     """One way out, as data: resources before and after.
 
@@ -286,6 +304,7 @@ class Fix:
     changes: tuple[Change, ...] = ()
     needs_review: bool = False
     commands: tuple[str, ...] = ()
+    proof: Proof | None = None  #: filled in by `gwdoctor.remedy`
 
     @property
     def disposition(self) -> str:
@@ -330,8 +349,8 @@ _NAMES = ("name", "number", "containerPort", "port", "key", "host", "secretName"
 _CONDITIONS = ("matches", "match", "sniHosts", "hosts")
 
 
-def _item_name(item: Any, position: int) -> str:
-    """A name of a list item, if it has one, that does not depend on its position."""
+def _item_name(item: Any) -> str:
+    """A name of a list item that does not depend on its position; empty where it has none."""
     if isinstance(item, str):
         return item
     if isinstance(item, dict):
@@ -340,21 +359,29 @@ def _item_name(item: Any, position: int) -> str:
             if isinstance(value, str | int):
                 return f"{key}={value}"
             if isinstance(value, dict):
-                return f"{key}={_item_name(value, position)}"
+                inner = _item_name(value)
+                if inner:
+                    return f"{key}={inner}"
         for key in _CONDITIONS:
             if item.get(key):
                 text = json.dumps(item[key], sort_keys=True, default=str)
                 return f"{key}={hashlib.sha256(text.encode()).hexdigest()[:12]}"
-    return str(position)
+    return ""
 
 
 def stable_path(spot: Field, root: Field | None) -> list[str]:
-    """The path of a field with its list positions replaced by names of the items."""
+    """The path of a field with its list positions replaced by names of the items.
+
+    Those that have none are numbered among themselves: the rule of a route that takes all the
+    rest keeps its name when a fix moves it to the end.
+    """
     value = root.value if root is not None else None
     steps: list[str] = []
     for step in spot.path:
         if isinstance(step, int) and isinstance(value, list) and 0 <= step < len(value):
-            steps.append(_item_name(value[step], step))
+            steps.append(
+                _item_name(value[step]) or str(sum(not _item_name(item) for item in value[:step]))
+            )
         else:
             steps.append(str(step))
         value = _step(value, step)

@@ -16,7 +16,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-class Scheduling(LoadScopeScheduling):
+class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
     """A file of live tests goes to one worker as a whole, every other test to whoever is free.
 
     What such a file fills its control plane with is then filled in once.

@@ -113,6 +113,7 @@ def test_a_finding() -> None:
                 }
             ],
             "commands": ["kubectl annotate service minio -n minio example.com/key-"],
+            "verified": None,
         },
         "advice": "",
     }

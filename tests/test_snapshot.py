@@ -180,6 +180,7 @@ def _altered(**fields: Any) -> bytes:
         (_altered(gwdoctor_snapshot=99), "in a newer form (99)"),
         (_altered(taken="yesterday"), "its time"),
     ],
+    ids=["empty", "plain", "cut", "no-json", "a-list", "no-fields", "newer", "bad-time"],
 )
 def test_what_is_no_snapshot_is_told_so(data: bytes, reason: str) -> None:
     with pytest.raises(BadSnapshot, match=re.escape(reason)):

@@ -85,9 +85,9 @@ class AnnotationsOnGatewayMetadata(Probe):
 
 def _moved(found: aws.Balancer, lost: dict[str, str]) -> Fix | None:
     if envoy_gateway.merges_gateways(found.proxy) and found.proxy is not None:
-        change = found.proxy.changed(*aws.ENVOY_SERVICE, "annotations", to=None)
-        present = found.proxy.labels(*aws.ENVOY_SERVICE, "annotations")
-        change = change.changed(*aws.ENVOY_SERVICE, "annotations", to={**present, **lost})
+        place = (*aws.ENVOY_SERVICE, "annotations")
+        present = found.proxy.labels(*place)
+        change = aws.on_envoy_service(found.proxy, *place, to={**present, **lost})
     else:
         present = found.gateway.labels(*aws.INFRASTRUCTURE)
         if len({*present, *lost}) > aws.MOST_ANNOTATIONS:

@@ -45,7 +45,7 @@ class BackendKindUnknown(Probe):
     apiVersion: v1
     kind: Service
     metadata: {name: web, namespace: app}
-    spec: {ports: [{port: 8080}]}
+    spec: {selector: {app: web}, ports: [{port: 8080}]}
     ---
     apiVersion: gateway.networking.k8s.io/v1
     kind: HTTPRoute

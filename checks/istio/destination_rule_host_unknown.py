@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from gwdoctor import Cluster, Finding, Fix, Probe, Resource, Severity, kinds
+from gwdoctor import Cluster, Finding, Fix, OutOfView, Probe, Resource, Severity, kinds
 from gwdoctor.resolve import istio_mesh, istio_rules
 
 
@@ -34,6 +34,10 @@ class DestinationRuleHostUnknown(Probe):
     kind: Service
     metadata: {name: web, namespace: shop}
     spec: {selector: {app: web}, ports: [{name: http, port: 80}]}
+    ---
+    apiVersion: v1
+    kind: Pod
+    metadata: {name: client-1, namespace: ops, labels: {security.istio.io/tlsMode: istio}}
     ```
 
     ```yaml fixed
@@ -43,7 +47,7 @@ class DestinationRuleHostUnknown(Probe):
 
     severity = Severity.MEDIUM
     subjects = (kinds.DESTINATION_RULE,)
-    needs = (kinds.SERVICE, kinds.SERVICE_ENTRY, kinds.CONFIG_MAP)
+    needs = (kinds.SERVICE, kinds.SERVICE_ENTRY, kinds.CONFIG_MAP, kinds.POD)
 
     def check(self, rule: Resource, cluster: Cluster) -> Iterator[Finding]:
         """A host that is neither a Service's nor a ServiceEntry's."""
@@ -58,7 +62,7 @@ class DestinationRuleHostUnknown(Probe):
             return
         meant = _meant(host, cluster)
         fix = None
-        if meant is not None:
+        if meant is not None and _would_be_used(rule, meant, cluster):
             name = istio_mesh.host_of(meant, cluster)
             change = rule.changed("spec", "host", to=name)
             fix = Fix(f"Name Service {name} in full", (change,), needs_review=True)
@@ -70,6 +74,14 @@ class DestinationRuleHostUnknown(Probe):
             fix=fix,
             advice="Correct the host, make a ServiceEntry for it, or delete the DestinationRule",
         )
+
+
+def _would_be_used(rule: Resource, service: Resource, cluster: Cluster) -> bool:
+    """Whether the right name alone makes the rule work, as far as one can see."""
+    try:
+        return istio_rules.has_clients(rule, service.namespace, cluster)
+    except OutOfView:
+        return False
 
 
 def _meant(host: str, cluster: Cluster) -> Resource | None:

@@ -46,12 +46,9 @@ class DestinationRuleOutOfReach(Probe):
         if "*" in host:
             return
         service = istio_mesh.service_of(host, rule.namespace, cluster)
+        if service is None or istio_rules.has_clients(rule, service.namespace, cluster):
+            return
         root = istio_mesh.mesh(cluster).root_namespace
-        if service is None or rule.namespace in (service.namespace, root):
-            return
-        cluster.within(kinds.POD, rule.namespace)
-        if rule.namespace in cluster.derive(_namespaces_with_proxies):
-            return
         yield self.finding(
             rule.at("spec", "host"),
             f"no Pod of namespace {rule.namespace} has a proxy, and clients elsewhere look in "
@@ -60,11 +57,3 @@ class DestinationRuleOutOfReach(Probe):
             advice=f"Move it into namespace {service.namespace}, where every client of the "
             "Service finds it",
         )
-
-
-def _namespaces_with_proxies(cluster: Cluster) -> frozenset[str]:
-    return frozenset(
-        pod.namespace
-        for pod in cluster[kinds.POD]
-        if istio_mesh.has_sidecar(pod) or istio_mesh.is_gateway(pod) or istio_mesh.is_ambient(pod)
-    )

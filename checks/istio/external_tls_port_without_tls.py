@@ -70,15 +70,16 @@ class ExternalTlsPortWithoutTls(Probe):
                     open_hosts.append((host, rules))
             if not open_hosts:
                 continue
-            host, rules = open_hosts[0]
+            host, _ = open_hosts[0]
+            fix = None
+            if len(open_hosts) == len(entry.texts("spec", "hosts")):
+                fix = _fix(entry, port, [h for h, r in open_hosts if not r], cluster)
             yield self.finding(
                 port.at("protocol"),
                 f"protocol {protocol} for {host} port {number}"
                 + (f" leads to port {target}" if target != number else "")
                 + ", and no DestinationRule starts TLS to it",
-                fix=_fix(
-                    entry, port, [h for h, r in open_hosts if not r], len(open_hosts), cluster
-                ),
+                fix=fix,
                 advice="Set tls mode SIMPLE for this port in the host's DestinationRule if clients "
                 "call it with plain HTTP; set the protocol to TLS if they speak TLS themselves",
             )
@@ -94,14 +95,13 @@ def _starts_tls(rule: Resource, port: int | None) -> bool:
     )
 
 
-def _fix(
-    entry: Resource, port: Field, hosts: list[str], missing: int, cluster: Cluster
-) -> Fix | None:
+def _fix(entry: Resource, port: Field, hosts: list[str], cluster: Cluster) -> Fix | None:
+    """A way out for an entry none of whose hosts is called with TLS; `hosts` have no rule at all."""
     number = port.number("number")
     if number in _TLS_PORTS:  # called by its own number: clients surely speak TLS
         change = entry.changed(*port.path, "protocol", to="TLS")
         return Fix("Let clients speak TLS themselves", (change,), needs_review=True)
-    if len(hosts) != 1 or missing != 1 or "*" in hosts[0]:
+    if len(entry.texts("spec", "hosts")) != 1 or not hosts or "*" in hosts[0]:
         return None
     made = {
         "apiVersion": cluster.api_version(kinds.DESTINATION_RULE),

@@ -2,7 +2,17 @@
 
 from collections.abc import Iterator
 
-from gwdoctor import Cluster, Confidence, Finding, Fix, Probe, Resource, Severity, kinds
+from gwdoctor import (
+    Cluster,
+    Confidence,
+    Finding,
+    Fix,
+    OutOfView,
+    Probe,
+    Resource,
+    Severity,
+    kinds,
+)
 from gwdoctor.resolve import istio_virtual_services as virtual_services
 
 
@@ -32,6 +42,13 @@ class MatchGatewayNotBound(Probe):
       - match: [{gateways: [internal], uri: {prefix: /admin}}]
         route: [{destination: {host: admin}}]
       - route: [{destination: {host: shop}}]
+    ---
+    apiVersion: networking.istio.io/v1
+    kind: Gateway
+    metadata: {name: internal, namespace: shop}
+    spec:
+      selector: {istio: internal}
+      servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: [shop.example.com]}]
     ```
 
     ```yaml fixed
@@ -42,6 +59,7 @@ class MatchGatewayNotBound(Probe):
     severity = Severity.HIGH
     confidence = Confidence.CERTAIN
     subjects = (kinds.VIRTUAL_SERVICE,)
+    needs = (kinds.ISTIO_GATEWAY,)
 
     def check(self, route: Resource, cluster: Cluster) -> Iterator[Finding]:
         """Each match all of whose Gateways are not bound."""
@@ -54,16 +72,28 @@ class MatchGatewayNotBound(Probe):
                     if not names or names & bound:
                         continue
                     current = list(route.texts("spec", "gateways")) or [virtual_services.MESH]
-                    change = route.changed("spec", "gateways", to=[*current, *named])
+                    fix = None
+                    if all(name is None or _is_there(name, cluster) for name in names):
+                        change = route.changed("spec", "gateways", to=[*current, *named])
+                        title = f"Bind the VirtualService to {', '.join(named)} too"
+                        fix = Fix(title, (change,), needs_review=True)
                     yield self.finding(
                         match.at("gateways"),
                         f"this match is for {', '.join(named)}, and the VirtualService is bound "
                         f"to {', '.join(current)} only",
                         root=route,
                         because=(route.at("spec", "gateways"),),
-                        fix=Fix(
-                            f"Bind the VirtualService to {', '.join(named)} too",
-                            (change,),
-                            needs_review=True,
-                        ),
+                        fix=fix,
+                        advice=""
+                        if fix
+                        else f"Name a Gateway that exists here and in spec.gateways ({', '.join(named)} "
+                        "could not be found), or take gateways out of the match",
                     )
+
+
+def _is_there(name: virtual_services.Name, cluster: Cluster) -> bool:
+    """Whether this Gateway is seen: binding to one that is not there leads nowhere."""
+    try:
+        return cluster.get(kinds.ISTIO_GATEWAY, *name) is not None
+    except OutOfView:
+        return False

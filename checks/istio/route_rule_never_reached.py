@@ -35,6 +35,11 @@ class RouteRuleNeverReached(Probe):
       - route: [{destination: {host: shop}}]
       - match: [{uri: {prefix: /api}}]
         route: [{destination: {host: api}}]
+    ---
+    apiVersion: v1
+    kind: Service
+    metadata: {name: shop, namespace: shop}
+    spec: {selector: {app: shop}, ports: [{name: http, port: 80}]}
     ```
 
     ```yaml fixed

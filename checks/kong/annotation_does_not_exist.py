@@ -33,6 +33,11 @@ class AnnotationDoesNotExist(Probe):
     spec:
       ingressClassName: kong
       defaultBackend: {service: {name: shop, port: {number: 80}}}
+    ---
+    apiVersion: configuration.konghq.com/v1
+    kind: KongPlugin
+    metadata: {name: key-auth, namespace: shop}
+    plugin: key-auth
     ```
     """
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from gwdoctor import Cluster, Confidence, Finding, Fix, Probe, Resource, Severity, kinds
+from gwdoctor import Cluster, Confidence, Finding, Fix, Probe, Ref, Resource, Severity, kinds
 from gwdoctor.resolve import gateway_api, ingress, kong_annotations
 
 
@@ -34,6 +34,11 @@ class AnnotationOnWrongKind(Probe):
     spec:
       ingressClassName: kong
       defaultBackend: {service: {name: minio, port: {number: 9000}}}
+    ---
+    apiVersion: v1
+    kind: Service
+    metadata: {name: minio, namespace: storage}
+    spec: {selector: {app: minio}, ports: [{port: 9000}]}
     ```
     """
 
@@ -62,17 +67,19 @@ class AnnotationOnWrongKind(Probe):
                 f"Kong does not read {key} on a {kind.name}, only on {home}",
                 root=holder,
                 severity=Severity.HIGH if guards else Severity.MEDIUM,
-                fix=_move(holder, short, field.text()),
+                fix=_move(holder, short, field.text(), cluster),
                 advice=f"Move {key} to {home}, or remove it",
             )
 
 
-def _move(holder: Resource, short: str, value: str) -> Fix | None:
-    """A move to the one Service behind a route, where there is exactly one."""
+def _move(holder: Resource, short: str, value: str, cluster: Cluster) -> Fix | None:
+    """A move to the one Service behind a route, where there is exactly one, and seen."""
     behind = set(_services(holder))
     if kong_annotations.home(short) != "the Service" or len(behind) != 1:
         return None
     (namespace, name), key = behind.pop(), kong_annotations.PREFIX + short
+    if cluster.find(Ref(kinds.SERVICE, namespace, name)) is None:
+        return None
     return Fix(
         f"Move {key} to Service {name}",
         needs_review=True,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from contextlib import closing
+from collections.abc import Collection, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from gwdoctor.cli import values
 from gwdoctor.cli.mistakes import Mistake
@@ -20,6 +21,9 @@ from gwdoctor.source.files import Files
 from gwdoctor.source.manifests import Note
 from gwdoctor.source.snapshot import BadSnapshot, Snapshot
 
+if TYPE_CHECKING:
+    from gwdoctor.source.questions import Questions
+
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
@@ -31,6 +35,7 @@ class Seen:
     notes: tuple[Note, ...] = ()  #: documents that could not be used
     namespaces: frozenset[str] | None = None  #: those that the report is about; None: all
     is_live: bool = False
+    questions: Questions | None = None  #: to a cluster, while it is open
 
     @property
     def now(self) -> datetime:
@@ -47,6 +52,20 @@ def read(
     talk: Talk,
 ) -> Seen:
     """Read what these checks need. Raises Mistake and NoCluster."""
+    with opened(given, probes, connection=connection, time=time, talk=talk) as seen:
+        return seen
+
+
+@contextmanager
+def opened(
+    given: Input,
+    probes: Collection[type[Probe]],
+    *,
+    connection: Connection,
+    time: Time,
+    talk: Talk,
+) -> Iterator[Seen]:
+    """The same, and the cluster can be asked more until it is left."""
     timeout = values.seconds(time.timeout, "--timeout")
     request_timeout = values.seconds(time.request_timeout, "--request-timeout")
     deadline = Deadline(timeout)
@@ -55,22 +74,24 @@ def read(
     if given.filename and given.snapshot:
         raise Mistake("-f and --snapshot exclude each other")
     if given.filename:
-        return _files(given, probes, namespaces, now or datetime.now(UTC), deadline)
-    if given.snapshot:
+        yield _files(given, probes, namespaces, now or datetime.now(UTC), deadline)
+    elif given.snapshot:
         snapshot = _opened(given.snapshot)
         talk.say(1, f"the snapshot was taken at {snapshot.taken.isoformat()}")
         if namespaces is None and not given.all_namespaces:
             namespaces = _scope(snapshot.target)
-        return from_source(snapshot, probes, namespaces, now, deadline, snapshot.target)
-    return _live(
-        probes,
-        namespaces=None if given.all_namespaces else namespaces or frozenset(),
-        now=now,
-        connection=connection,
-        timeout=timeout,
-        request_timeout=request_timeout,
-        talk=talk,
-    )
+        yield from_source(snapshot, probes, namespaces, now, deadline, snapshot.target)
+    else:
+        with _live(
+            probes,
+            namespaces=None if given.all_namespaces else namespaces or frozenset(),
+            now=now,
+            connection=connection,
+            timeout=timeout,
+            request_timeout=request_timeout,
+            talk=talk,
+        ) as seen:
+            yield seen
 
 
 def _namespaces(given: Input) -> frozenset[str] | None:
@@ -144,6 +165,7 @@ def _opened(path: str) -> Snapshot:
 # --- a cluster -------------------------------------------------------------------------------
 
 
+@contextmanager
 def _live(
     probes: Collection[type[Probe]],
     *,
@@ -153,7 +175,7 @@ def _live(
     timeout: float | None,
     request_timeout: float | None,
     talk: Talk,
-) -> Seen:
+) -> Iterator[Seen]:
     from gwdoctor.source.access import Flags
     from gwdoctor.source.live import connect
 
@@ -185,12 +207,13 @@ def _live(
     with closing(live):
         picture = gather(live, probes, now=now)
         target = live.target
-    talk.done()
-    talk.say(1, f"{live.traffic.requests} requests, {live.traffic.bytes} bytes")
-    return Seen(
-        picture=picture,
-        target=target,
-        deadline=live.deadline,
-        namespaces=_scope(target),
-        is_live=True,
-    )
+        talk.done()
+        talk.say(1, f"{live.traffic.requests} requests, {live.traffic.bytes} bytes")
+        yield Seen(
+            picture=picture,
+            target=target,
+            deadline=live.deadline,
+            namespaces=_scope(target),
+            is_live=True,
+            questions=live.questions,
+        )

@@ -16,15 +16,25 @@ from gwdoctor.cli.writing import Writer
 from gwdoctor.engine import scan
 from gwdoctor.model import Confidence, Report, Severity, Skip
 from gwdoctor.probe import Probe
+from gwdoctor.remedy import OBJECTS, SECONDS, Budget, Prover, proven
 
 
 @dataclass(frozen=True)
-class _Wanted:
+class Wanted:
     """What of all findings is told."""
 
     severity: Severity
     confidence: Confidence
     selected: narrow.Labels | None
+
+    @classmethod
+    def of(cls, choice: Choice, given: Input) -> Wanted:
+        """What these options ask for. Raises Mistake."""
+        return cls(
+            values.severity(choice.min_severity, "--min-severity"),
+            values.confidence(choice.min_confidence, "--min-confidence"),
+            None if given.selector is None else values.label_selector(given.selector),
+        )
 
 
 def run(given: Input, choice: Choice, output: Output, time: Time, connection: Connection) -> int:
@@ -32,11 +42,7 @@ def run(given: Input, choice: Choice, output: Output, time: Time, connection: Co
     started = clock.perf_counter()
     talk = Talk(output.verbosity)
     probes = chosen(catalogue(), choice.select, choice.ignore)
-    wanted = _Wanted(
-        values.severity(choice.min_severity, "--min-severity"),
-        values.confidence(choice.min_confidence, "--min-confidence"),
-        None if given.selector is None else values.label_selector(given.selector),
-    )
+    wanted = Wanted.of(choice, given)
     fail_on = values.fail_on(output.fail_on)
     writer = Writer.of(output)
     seen = inputs.read(given, probes, connection=connection, time=time, talk=talk)
@@ -57,12 +63,30 @@ def run(given: Input, choice: Choice, output: Output, time: Time, connection: Co
 def judged(
     seen: Seen,
     probes: Collection[type[Probe]],
-    wanted: _Wanted | None = None,
+    wanted: Wanted | None = None,
     timings: dict[str, float] | None = None,
 ) -> Report:
-    """What the checks say of it, narrowed to what was asked for."""
+    """What the checks say of it, narrowed to what was asked for, and with proofs of the fixes."""
+    started = clock.perf_counter()
+    report, prover = judge(seen, probes, wanted, timings)
+    budget = Budget(
+        objects=None if seen.is_live else OBJECTS,
+        seconds=SECONDS if seen.is_live else None,
+        expected=(clock.perf_counter() - started) / 2,
+        out_of_time=lambda: seen.deadline.passed,
+    )
+    return proven(report, prover, budget)
+
+
+def judge(
+    seen: Seen,
+    probes: Collection[type[Probe]],
+    wanted: Wanted | None = None,
+    timings: dict[str, float] | None = None,
+) -> tuple[Report, Prover]:
+    """The same without the proofs, and what makes them."""
     cluster = seen.picture.cluster
-    report = scan(
+    everything = scan(
         cluster,
         probes,
         target=seen.target,
@@ -70,9 +94,9 @@ def judged(
         timings=timings,
     )
     report = replace(
-        report,
-        skips=(*report.skips, *(Skip(check="", reason=str(note)) for note in seen.notes)),
-        incomplete=report.incomplete or seen.picture.incomplete,
+        everything,
+        skips=(*everything.skips, *(Skip(check="", reason=str(note)) for note in seen.notes)),
+        incomplete=everything.incomplete or seen.picture.incomplete,
     )
     if seen.namespaces is not None:
         report = narrow.within_namespaces(report, seen.namespaces)
@@ -80,7 +104,7 @@ def judged(
         if wanted.selected is not None:
             report = narrow.with_labels(report, cluster, wanted.selected)
         report = narrow.at_least(report, wanted.severity, wanted.confidence)
-    return report
+    return report, Prover(cluster, probes, everything)
 
 
 def _tell(timings: dict[str, float], read_in: float, talk: Talk) -> None:

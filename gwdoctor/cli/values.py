@@ -66,9 +66,9 @@ def moment(text: str, flag: str) -> datetime:
 
 _TERM = re.compile(
     r"\s*(?:"
-    r"(?P<key>[^\s=!,()]+)(?:\s*(?P<sign>==|=|!=)\s*(?P<value>[^\s=!,()]*)"
+    r"(?P<key>[^\s=!,()<>]+)(?:\s*(?P<sign>==|=|!=)\s*(?P<value>[^\s=!,()<>]*)"
     r"|\s+(?P<op>in|notin)\s*\((?P<values>[^()]*)\))?"
-    r"|!\s*(?P<absent>[^\s=!,()]+)"
+    r"|!\s*(?P<absent>[^\s=!,()<>]+)"
     r")\s*"
 )
 

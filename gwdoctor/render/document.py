@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from gwdoctor import changes
-from gwdoctor.model import Change, Field, Finding, Fix, Ref, Report, Severity, Skip
+from gwdoctor.model import Change, Field, Finding, Fix, Proof, Ref, Report, Severity, Skip
 from gwdoctor.version import __version__
 
 VERSION = 1
@@ -80,7 +80,13 @@ def fix(item: Fix) -> dict[str, Any]:
         "manifests": list(_manifests(item.changes)),
         "delete": [reference(change.ref) for change in item.changes if change.after is None],
         "commands": list(item.commands),
+        "verified": verified(item.proof) if item.proof else None,
     }
+
+
+def verified(item: Proof) -> dict[str, Any]:
+    """What became of the fix when it was tried in the picture; `clears` is null where it was not."""
+    return {"clears": item.clears, "opens": list(item.opens), "unknown": list(item.unknown)}
 
 
 def _manifests(all_changes: Iterable[Change]) -> Iterable[dict[str, Any]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gwdoctor import changes
-from gwdoctor.model import Field, Finding, Ref, Report, Severity, Skip, Target
+from gwdoctor.model import Field, Finding, Proof, Ref, Report, Severity, Skip, Target
 from gwdoctor.yamltext.writing import dump
 
 
@@ -107,6 +107,8 @@ def remedy(finding: Finding) -> Iterable[str]:
         return
     fix = finding.fix
     yield f"fix ({fix.disposition}): {visible(fix.title)}"
+    if fix.proof is not None:
+        yield f"  {proof(fix.proof)}"
     if finding.advice:
         yield f"  note: {visible(finding.advice)}"
     manifests = [m for m in map(changes.manifest, fix.changes) if m is not None]
@@ -120,6 +122,18 @@ def remedy(finding: Finding) -> Iterable[str]:
         if change.after is None:
             yield f"  {visible(changes.kubectl(change))}"
     yield from (f"  {visible(command)}" for command in fix.commands)
+
+
+def proof(tried: Proof) -> str:
+    """One line: whether the fix clears its finding and opens no other, by the checks themselves."""
+    if tried.holds:
+        return "verified: clears it and opens no other finding"
+    reasons = [*tried.unknown]
+    if tried.clears is False:
+        reasons.insert(0, "the finding would still stand")
+    if tried.opens:
+        reasons.append(f"it would open {', '.join(tried.opens)}")
+    return f"not proven: {visible('; '.join(reasons))}"
 
 
 #: More checks than this are counted, where one reason keeps them all from looking.

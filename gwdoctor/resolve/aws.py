@@ -12,6 +12,7 @@ import shlex
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from gwdoctor import kinds
 from gwdoctor.cluster import Cluster
@@ -166,16 +167,24 @@ class Balancer:
         full = PREFIX + key
         proxy, path = self.proxy, (*ENVOY_SERVICE, "annotations", full)
         if proxy is not None and (proxy.has(*path) or envoy_gateway.merges_gateways(proxy)):
-            return proxy.changed(*path, to=value)
+            return on_envoy_service(proxy, *path, to=value)
         own = self.gateway.labels(*INFRASTRUCTURE)
         if full in own or len(own) < MOST_ANNOTATIONS:
             return self.gateway.changed(*INFRASTRUCTURE, full, to=value)
-        return proxy.changed(*path, to=value) if proxy is not None else None
+        return on_envoy_service(proxy, *path, to=value) if proxy is not None else None
 
     def fix(self, title: str, key: str, value: str, *, needs_review: bool = True) -> Fix | None:
         """`annotated` as a fix; None where there is no room."""
         change = self.annotated(key, value)
         return Fix(title, (change,), needs_review) if change is not None else None
+
+
+def on_envoy_service(proxy: Resource, *steps: str, to: Any) -> Change:
+    """This EnvoyProxy with one value replaced, and the provider's type, which its schema demands."""
+    change = proxy.changed(*steps, to=to)
+    if not proxy.has("spec", "provider", "type"):
+        change = change.changed("spec", "provider", "type", to="Kubernetes")
+    return change
 
 
 def balancer(gateway: Resource, cluster: Cluster) -> Balancer | None:

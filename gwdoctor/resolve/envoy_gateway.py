@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from gwdoctor import kinds
-from gwdoctor.cluster import Cluster
+from gwdoctor.cluster import Cluster, OutOfView
 from gwdoctor.model import Field, Kind, Resource
 from gwdoctor.resolve import gateway_api, status
 from gwdoctor.resolve.references import Reference
@@ -62,13 +62,14 @@ def service(gateway: Resource, envoy_proxy: Resource | None, cluster: Cluster) -
     Found by labels: its name holds a hash and depends on the deploy mode. What it will look
     like follows from Gateway and EnvoyProxy, so not seeing it is no obstacle.
     """
-    if not cluster.sees(kinds.SERVICE):
-        return None
     if merges_gateways(envoy_proxy):
         labels = {f"{_OWNER}class": gateway.text("spec", "gatewayClassName")}
     else:
         labels = {f"{_OWNER}-name": gateway.name, f"{_OWNER}-namespace": gateway.namespace}
-    return next(iter(cluster.select(kinds.SERVICE, labels)), None)
+    try:
+        return next(iter(cluster.select(kinds.SERVICE, labels)), None)
+    except OutOfView:
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,8 @@ _MOST_PODS = 20
 
 def wants(cluster: Cluster) -> Iterator[Want]:
     """Everything to fetch next, in no order, some of it twice."""
-    for system in (*SYSTEMS, *follow_outside.SYSTEMS):
+    outside = () if cluster.namespaces is None else follow_outside.SYSTEMS
+    for system in (*SYSTEMS, *outside):
         for want in system(cluster):
             if _is_asked(want.kind, cluster) and not _is_known(want, cluster):
                 yield want

@@ -1,16 +1,16 @@
 """What a scan of some namespaces needs of others: whatever its objects name there.
 
-Nothing here yields anything when all namespaces are read.
+Asked only where some namespaces are read, and not all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from gwdoctor import kinds
 from gwdoctor.cluster import Cluster, OutOfView
-from gwdoctor.model import Kind, Resource
-from gwdoctor.resolve import gateway_api, istio_mesh, kong_plugins
+from gwdoctor.model import Field, Kind, Resource
+from gwdoctor.resolve import envoy_gateway, gateway_api, istio_mesh, kong_plugins
 from gwdoctor.resolve.references import REFERRERS, references
 from gwdoctor.source.batch import Want
 
@@ -25,13 +25,11 @@ def _seen(cluster: Cluster, *wanted: Kind) -> Iterator[Resource]:
 
 
 def _is_read(namespace: str, cluster: Cluster) -> bool:
-    return cluster.namespaces is None or namespace in cluster.namespaces
+    return namespace in (cluster.namespaces or ())
 
 
 def classes(cluster: Cluster) -> Iterator[Want]:
     """Classes, issuers and parameters by name, where the lists of the cluster may not be read."""
-    if cluster.namespaces is None:
-        return
     for gateway in _seen(cluster, kinds.GATEWAY):
         yield from _one(kinds.GATEWAY_CLASS, "", gateway.text("spec", "gatewayClassName"))
     for resource in _seen(cluster, kinds.INGRESS):
@@ -55,37 +53,76 @@ def _one(kind: Kind, namespace: str, name: str) -> Iterator[Want]:
         yield Want(kind, namespace, name)
 
 
-def gateway_api_references(cluster: Cluster) -> Iterator[Want]:
-    """Gateways of routes, backends and Secrets of both, and the grants that they need there."""
-    if cluster.namespaces is None:
-        return
+def gateways_of_routes(cluster: Cluster) -> Iterator[Want]:
+    """The Gateways that routes, ListenerSets and ACME solvers name, and the policies on them."""
+    for kind, namespace, name in _parents(cluster):
+        yield from _one(kind, namespace, name)
+        if not _is_read(namespace, cluster):
+            for policy in _ON_GATEWAYS:
+                yield Want(policy, namespace)
+    for gateway in _seen(cluster, kinds.GATEWAY):
+        yield Want(kinds.SERVICE, labels=_ENVOY_GATEWAYS_SERVICE)
+        namespace, _, name = gateway.annotation(_PUBLISHED).partition("/")
+        yield from _one(kinds.SERVICE, namespace, name)
+
+
+_ON_GATEWAYS = (*envoy_gateway.POLICIES, kinds.ENVOY_PROXY, kinds.DESTINATION_RULE)
+_ENVOY_GATEWAYS_SERVICE = "gateway.envoyproxy.io/owning-gateway-name"
+_PUBLISHED = "konghq.com/publish-service"
+
+
+def _parents(cluster: Cluster) -> Iterator[tuple[Kind, str, str]]:
     for route in _seen(cluster, *gateway_api.ROUTES):
-        for parent in route.each("spec", "parentRefs"):
-            kind = gateway_api.parent_kind(parent)
-            if kind is not None:
-                namespace = parent.text("namespace") or route.namespace
-                yield from _one(kind, namespace, parent.text("name"))
-    for owner in _seen(cluster, kinds.LISTENER_SET):
-        parent = owner.at("spec", "parentRef")
-        namespace = parent.text("namespace") or owner.namespace
-        yield from _one(kinds.GATEWAY, namespace, parent.text("name"))
+        yield from _of_parent_refs(route.each("spec", "parentRefs"), route)
+    for listener_set in _seen(cluster, kinds.LISTENER_SET):
+        yield from _of_parent_refs([listener_set.at("spec", "parentRef")], listener_set)
+    for issuer in _seen(cluster, kinds.ISSUER):
+        for solver in issuer.each("spec", "acme", "solvers"):
+            references = solver.each("http01", "gatewayHTTPRoute", "parentRefs")
+            yield from _of_parent_refs(references, issuer)
+
+
+def _of_parent_refs(
+    references: Iterable[Field], owner: Resource
+) -> Iterator[tuple[Kind, str, str]]:
+    for reference in references:
+        kind = gateway_api.parent_kind(reference)
+        if kind is not None and reference.text("name"):
+            yield kind, reference.text("namespace") or owner.namespace, reference.text("name")
+
+
+def gateway_api_references(cluster: Cluster) -> Iterator[Want]:
+    """Backends of routes, Secrets of Gateways, and the grants that both need there."""
     for owner in _seen(cluster, *REFERRERS):
         for reference in references(owner):
             if reference.crosses and not _is_read(reference.namespace, cluster):
                 yield Want(kinds.REFERENCE_GRANT, reference.namespace)
                 if reference.kind in kinds.READINGS:
                     yield from _one(reference.kind, reference.namespace, reference.name)
+                for kind in _BESIDE.get(reference.kind, ()):
+                    yield Want(kind, reference.namespace)
+
+
+#: What a check that has found one object of a kind goes on to look for in its namespace.
+_BESIDE: Mapping[Kind, tuple[Kind, ...]] = {
+    kinds.SERVICE: (
+        kinds.ENDPOINT_SLICE,
+        kinds.POD,
+        kinds.DESTINATION_RULE,
+        kinds.BACKEND_TLS_POLICY,
+    ),
+    kinds.SECRET: (kinds.CERTIFICATE,),
+}
 
 
 def istio_references(cluster: Cluster) -> Iterator[Want]:
     """Gateways and Services that Istio's objects name, and the policies of the whole mesh."""
-    if cluster.namespaces is None:
-        return
-    for service in _seen(cluster, kinds.VIRTUAL_SERVICE):
-        for text in service.texts("spec", "gateways"):
+    for virtual_service in _seen(cluster, kinds.VIRTUAL_SERVICE):
+        for text in virtual_service.texts("spec", "gateways"):
             namespace, slash, name = text.partition("/")
-            if slash:
+            if slash and not _is_read(namespace, cluster):
                 yield from _one(kinds.ISTIO_GATEWAY, namespace, name)
+                yield Want(kinds.DESTINATION_RULE, namespace)
     has_mesh = False
     for owner in _seen(cluster, *_MESH):
         has_mesh = True
@@ -93,6 +130,8 @@ def istio_references(cluster: Cluster) -> Iterator[Want]:
             key = istio_mesh.service_key(host, owner.namespace, cluster) if _may(cluster) else None
             if key is not None and not _is_read(key[0], cluster):
                 yield from _one(kinds.SERVICE, *key)
+                for kind in _BESIDE[kinds.SERVICE]:
+                    yield Want(kind, key[0])
     if has_mesh or any(istio_mesh.has_sidecar(pod) for pod in _seen(cluster, kinds.POD)):
         root = istio_mesh.mesh(cluster).root_namespace if _may(cluster) else "istio-system"
         for kind in _OF_THE_MESH:
@@ -101,6 +140,7 @@ def istio_references(cluster: Cluster) -> Iterator[Want]:
 
 _MESH = (kinds.VIRTUAL_SERVICE, kinds.DESTINATION_RULE, kinds.ISTIO_GATEWAY)
 _OF_THE_MESH = (
+    kinds.DESTINATION_RULE,
     kinds.PEER_AUTHENTICATION,
     kinds.SIDECAR,
     kinds.ENVOY_FILTER,
@@ -126,18 +166,15 @@ def _hosts(owner: Resource) -> Iterator[str]:
 
 
 def gateway_services(cluster: Cluster) -> Iterator[Want]:
-    """The Services in front of gateway Pods of other namespaces."""
-    if cluster.namespaces is None:
-        return
+    """The Services in front of gateway Pods of other namespaces, and who writes their Secrets."""
     for pod in _seen(cluster, kinds.POD):
         if istio_mesh.is_gateway(pod) and not _is_read(pod.namespace, cluster):
             yield Want(kinds.SERVICE, pod.namespace)
+            yield Want(kinds.CERTIFICATE, pod.namespace)
 
 
 def kong_references(cluster: Cluster) -> Iterator[Want]:
     """Plugins that an annotation names in another namespace, and the plugins of the cluster."""
-    if cluster.namespaces is None:
-        return
     for holder in _seen(cluster, *kong_plugins.HOLDERS):
         for reference in kong_plugins.references(holder):
             if reference.is_remote:
@@ -149,6 +186,7 @@ def kong_references(cluster: Cluster) -> Iterator[Want]:
 
 SYSTEMS: Iterable[Callable[[Cluster], Iterator[Want]]] = (
     classes,
+    gateways_of_routes,
     gateway_api_references,
     istio_references,
     gateway_services,

@@ -125,6 +125,25 @@ def sees_workloads(place: str, cluster: Cluster) -> bool:
     return cluster.sees(kinds.SERVICE, place) and cluster.sees(kinds.POD, place)
 
 
+def has_clients(rule: Resource, service_namespace: str, cluster: Cluster) -> bool:
+    """Whether any proxy looks for a DestinationRule of this namespace for such a Service.
+
+    Raises OutOfView where the Pods of its namespace cannot be seen.
+    """
+    if rule.namespace in (service_namespace, istio_mesh.mesh(cluster).root_namespace):
+        return True
+    cluster.within(kinds.POD, rule.namespace)
+    return rule.namespace in cluster.derive(_namespaces_with_proxies)
+
+
+def _namespaces_with_proxies(cluster: Cluster) -> frozenset[str]:
+    return frozenset(
+        pod.namespace
+        for pod in cluster[kinds.POD]
+        if istio_mesh.has_sidecar(pod) or istio_mesh.is_gateway(pod) or istio_mesh.is_ambient(pod)
+    )
+
+
 def covered_services(rule: Resource, cluster: Cluster) -> Sequence[Resource]:
     """The Services that the host of a DestinationRule names; many for a wildcard."""
     host = host_of(rule, cluster)

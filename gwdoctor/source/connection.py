@@ -99,6 +99,20 @@ class Connection:
         headers = {"Accept": JSON, "Content-Type": JSON}
         return self._patiently("POST", path, {}, headers, msgspec.json.encode(body))
 
+    def dry_run(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: object,
+        *,
+        content: str = JSON,
+    ) -> bytearray:
+        """The answer to a change that is asked for and not made: always with `dryRun=All`."""
+        headers = {"Accept": JSON, "Content-Type": content}
+        data = None if body is None else msgspec.json.encode(body)
+        return self._patiently(method, path, {**query, "dryRun": "All"}, headers, data)
+
     def close(self) -> None:
         """Close every connection."""
         with self._lock:

@@ -38,12 +38,13 @@ V = TypeVar("V")
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """One list to read: of a kind, in a namespace or everywhere, whole or by labels."""
+    """One list to read: of a kind, in a namespace or everywhere, whole or by selectors."""
 
     kind: Kind
     served: Served
     namespace: str = ""
     labels: str = ""
+    fields: str = ""
 
 
 @dataclass(slots=True)
@@ -155,8 +156,8 @@ def _fetch(
         query["limit"] = str(chunk_size)
     if page.token:
         query["continue"] = page.token
-    if reading.field_selector and not listing.labels:
-        query["fieldSelector"] = reading.field_selector
+    if listing.fields:
+        query["fieldSelector"] = listing.fields
     if listing.labels:
         query["labelSelector"] = listing.labels
     body = connection.get(

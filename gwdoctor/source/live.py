@@ -20,6 +20,7 @@ from gwdoctor.source.crew import Crew
 from gwdoctor.source.deadline import Deadline
 from gwdoctor.source.discovery import Discovery, Served, discover, next_guess
 from gwdoctor.source.lister import Listing, Progress, Read
+from gwdoctor.source.questions import Questions
 
 #: After so many refusals (403) of single objects in one namespace the others are not asked for.
 REFUSALS = 3
@@ -119,6 +120,11 @@ class Live:
             namespaces=("*",) if self._namespaces is None else self._namespaces,
         )
 
+    @property
+    def questions(self) -> Questions:
+        """What can be asked about single objects."""
+        return Questions(self._connection, self._discovery)
+
     # --- meeting the server --------------------------------------------------------------
 
     def greet(self) -> None:
@@ -206,7 +212,7 @@ class Live:
                 if not want.name
             ]
         )
-        batch = self._batch(reads)
+        batch = self._batch((*reads, *self._nearer(reads)))
         whole = frozenset(
             (read.listing.kind, read.listing.namespace)
             for read in reads
@@ -214,16 +220,38 @@ class Live:
         )
         return replace(batch, listed=whole).plus(self._fetch([w for w in known if w.name]))
 
+    def _nearer(self, reads: Iterable[Read]) -> Sequence[Read]:
+        """What may not be looked for everywhere, looked for in the namespaces that are scanned."""
+        return self._read(
+            [
+                replace(read.listing, namespace=namespace)
+                for read in reads
+                if self._is_too_wide(read.listing) and read.trouble is not None
+                for namespace in self._namespaces or ()
+            ]
+        )
+
+    def _is_too_wide(self, listing: Listing) -> bool:
+        """Whether it goes beyond the namespaces that are scanned, and all of them."""
+        everywhere = listing.served.namespaced and not listing.namespace
+        return everywhere and self._namespaces is not None
+
+    def _is_outside(self, listing: Listing) -> bool:
+        """Whether it is about a namespace that the scan does not claim to have read."""
+        named = listing.served.namespaced and self._namespaces is not None
+        return named and listing.namespace not in (self._namespaces or ())
+
     # --- lists ---------------------------------------------------------------------------
 
     def _list(self, wanted: Collection[Kind]) -> Sequence[Read]:
         served = self._discovery.served
         return self._read(
             [
-                Listing(kind, served[kind], namespace)
+                Listing(kind, served[kind], namespace, fields=fields)
                 for kind in lister.in_order(served.keys() & wanted)
                 if not READINGS[kind].on_reference
                 for namespace in self._places(served[kind])
+                for fields in (READINGS[kind].field_selector, *READINGS[kind].other_field_selectors)
             ]
         )
 
@@ -256,8 +284,8 @@ class Live:
                 trouble, incomplete = OutOfTime(), True
             if trouble.status == 404:
                 missing.add(read.listing.kind)
-            else:
-                gaps.append(_gap(read.listing, trouble))
+            elif not self._is_too_wide(read.listing):
+                gaps.append(_gap(read.listing, trouble, claimed=not self._is_outside(read.listing)))
         return Batch(
             resources=tuple(resources),
             gaps=tuple(gaps),
@@ -348,17 +376,16 @@ def _who_am_i(connection: Connection) -> str:
         return ""
 
 
-def _gap(listing: Listing, trouble: Trouble) -> Gap:
+def _gap(listing: Listing, trouble: Trouble, *, claimed: bool) -> Gap:
     """Why a list could not be read, and the right that is lacking if it is one."""
-    kind, namespace = listing.kind, listing.namespace
-    if trouble.status == 403:
-        return Gap(
-            kind=kind,
-            namespace=namespace,
-            reason="may not be listed (403)",
-            rbac=rule(kind, "get", "list"),
-        )
-    return Gap(kind=kind, namespace=namespace, reason=str(trouble))
+    refused = trouble.status == 403
+    return Gap(
+        kind=listing.kind,
+        namespace=listing.namespace,
+        reason="may not be listed (403)" if refused else str(trouble),
+        rbac=rule(listing.kind, "get", "list") if refused else None,
+        claimed=claimed,
+    )
 
 
 def _named_gap(want: Want, trouble: object) -> Gap:

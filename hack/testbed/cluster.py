@@ -85,8 +85,8 @@ class Cluster:
         """Server-side apply: YAML text, a YAML file, a folder of them, or objects.
 
         Namespaces that are missing are made. With `status`, each object's status is written as well,
-        as its controller would. Unknown fields are refused, as kubectl does. The result is what the
-        server made of the objects.
+        as its controller would. The server refuses fields that it does not know. The result is what it
+        made of the objects.
         """
         objects = list(_objects_in(manifests))
         if not self.ours:
@@ -204,7 +204,7 @@ class Cluster:
         return answer.json()
 
     def _patch(self, path: str, body: Manifest, field_manager: str) -> Answer:
-        query = {"fieldManager": field_manager, "force": "true", "fieldValidation": "Strict"}
+        query = {"fieldManager": field_manager, "force": "true"}
         return self.client.request("PATCH", path, body, content_type=APPLY, query=query)
 
     def _discover(self, api_version: str) -> None:

@@ -34,7 +34,11 @@ _READY = (
 )
 
 # The server renews these by itself; to delete them only makes it nervous.
-_THE_SERVERS_OWN = (b"/registry/leases/kube-system/", b"/registry/masterleases/")
+_THE_SERVERS_OWN = (
+    b"/registry/leases/kube-system/",
+    b"/registry/masterleases/",
+    b"/registry/peerserverleases/",
+)
 
 
 class ControlPlane(Cluster):
@@ -197,6 +201,11 @@ class ControlPlane(Cluster):
         """Go back to what there was at the start, `remember` or not."""
         self._baseline = self._start
         self.reset()
+
+    def written(self) -> dict[bytes, str]:
+        """The key of every object, with the revision of the store in which it was last written."""
+        keys = self._store.keys()
+        return {key: at for key, at in keys.items() if not key.startswith(_THE_SERVERS_OWN)}
 
     def _note_the_start(self) -> None:
         self._start = self._baseline = self._store.revision()

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -111,9 +110,7 @@ def test_kubectl_finds_its_plugin(cluster: Cluster, filter_in: str, tmp_path: Pa
 
 
 @pytest.fixture
-def fixed_by_the_printed_line(
-    cluster: Cluster, filter_in: str, tmp_path: Path
-) -> Iterator[tuple[str, str]]:
+def fixed_by_the_printed_line(cluster: Cluster, filter_in: str, tmp_path: Path) -> tuple[str, str]:
     """The namespace and the line, after the YAML of the text report was given to it."""
     import subprocess
 
@@ -129,7 +126,7 @@ def fixed_by_the_printed_line(
         check=True,
         capture_output=True,
     )
-    yield filter_in, command
+    return filter_in, command
 
 
 @needs_kubectl

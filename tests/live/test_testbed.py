@@ -168,12 +168,20 @@ spec:
     assert refused.value.status == 422
 
 
-def test_a_field_that_does_not_exist_is_refused(empty_control_plane: ControlPlane) -> None:
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        "{apiVersion: v1, kind: Service, metadata: {name: x}, "
+        "spec: {ports: [{port: 80, appProtokol: http}]}}",
+        "{apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {name: x}, "
+        "spec: {selektor: {istio: edge}}}",
+    ],
+)
+def test_a_field_that_does_not_exist_is_refused(
+    empty_control_plane: ControlPlane, manifest: str
+) -> None:
     with pytest.raises(Refused, match=r"field not declared in schema|unknown field"):
-        empty_control_plane.apply(
-            "{apiVersion: v1, kind: Service, metadata: {name: x}, "
-            "spec: {ports: [{port: 80, appProtokol: http}]}}"
-        )
+        empty_control_plane.apply(manifest)
 
 
 def test_a_kind_that_is_not_served_is_named(empty_control_plane: ControlPlane) -> None:

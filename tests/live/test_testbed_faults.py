@@ -62,6 +62,13 @@ def test_without_rules_it_changes_nothing_and_counts(
     assert proxy.items_served("/configmaps") == len(direct.json()["items"]) > OBJECTS
 
 
+def test_what_the_client_has_is_counted_already(proxy: FaultProxy, client: Client) -> None:
+    for number in range(1, 30):
+        client.request("GET", "/version")
+
+        assert proxy.count("/version") == number
+
+
 def test_pages_are_told_apart_by_the_query(proxy: FaultProxy, client: Client) -> None:
     first = client.request("GET", PATH, query={"limit": "20"}).json()
     rest = {"limit": "500", "continue": first["metadata"]["continue"]}

@@ -1,0 +1,218 @@
+"""Carries out a fix on a real API server exactly as it is printed, and says what came of it.
+
+A fix holds when its finding is gone afterwards, no other finding stands that did not stand
+before, nothing names an object that it deleted, and doing it all once more changes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import complete
+from testbed import ControlPlane, Refused
+from testbed.client import Manifest
+
+from gwdoctor import Finding
+from gwdoctor.catalogue import catalogue
+from gwdoctor.changes import field_manager
+from gwdoctor.cluster import Cluster
+from gwdoctor.engine import scan
+from gwdoctor.gather import gather
+from gwdoctor.model import Report
+from gwdoctor.render import document, words
+from gwdoctor.source.access import Flags
+from gwdoctor.source.live import Live, connect
+
+#: Of the commands that a fix may print, what the test bed has nobody to carry out for.
+OUT_OF_REACH = {
+    "cmctl ": "no cert-manager runs here",
+    "kubectl rollout ": "no controller runs here that makes new Pods",
+    "kubectl delete pod ": "no controller runs here that makes new Pods",
+}
+
+#: How others name an object without saying its kind: the keys, by the kind that they name.
+NAMED_UNDER = {
+    "Gateway.networking.istio.io": {"gateways"},
+    "PeerAuthentication.security.istio.io": set[str](),
+}
+
+
+@dataclass(frozen=True)
+class Scanned:
+    """What a scan saw and said."""
+
+    cluster: Cluster
+    report: Report
+
+    @property
+    def ids(self) -> frozenset[str]:
+        return frozenset(finding.id for finding in self.report.findings)
+
+
+class Bed:
+    """A control plane that is filled with a case, scanned with every check, mended, and put back."""
+
+    def __init__(self, control_plane: ControlPlane, live: Live, folder: Path) -> None:
+        self.control_plane = control_plane
+        self._live = live
+        self._probes = list(catalogue().values())
+        self._environment = os.environ | {
+            "KUBECONFIG": str(control_plane.kubeconfig),
+            "KUBECACHEDIR": str(folder),
+        }
+
+    def load(self, manifests: list[Manifest]) -> None:
+        """Nothing but these; `back` returns here. Raises Refused."""
+        self.control_plane.forget()
+        self.control_plane.apply(complete.namespaces(manifests))
+        self.control_plane.apply(complete.completed(manifests), status=True)
+        self.control_plane.remember()
+
+    def back(self) -> None:
+        """As it was when it was loaded."""
+        self.control_plane.reset()
+
+    def scan(self, now: datetime) -> Scanned:
+        """What all checks say."""
+        cluster = gather(self._live, self._probes, now=now).cluster
+        return Scanned(cluster, scan(cluster, self._probes))
+
+    def mend(self, finding: Finding) -> list[str]:
+        """Apply, delete, run, in the order of the report; what did not go well."""
+        assert finding.fix
+        fix = document.fix(finding.fix)
+        troubles = [*self._apply(fix["manifests"], field_manager(finding.id))]
+        troubles += [self._delete(ref) for ref in fix["delete"]]
+        troubles += [self.run(command) for command in fix["commands"]]
+        return [trouble for trouble in troubles if trouble]
+
+    def paste(self, finding: Finding) -> list[str]:
+        """The same by pasting into a shell what the terminal shows, line by line."""
+        assert finding.fix
+        lines = [line.removeprefix("  ") for line in words.remedy(finding)]
+        lines = [line for line in lines[1:] if not line.startswith("note: ")]
+        deleted = sum(change.after is None for change in finding.fix.changes)
+        count = len(lines) - deleted - len(finding.fix.commands)
+        troubles = []
+        if count:
+            apply, *manifests = lines[:count]
+            assert apply.startswith("# kubectl apply ")
+            troubles.append(self.run(apply.removeprefix("# "), "\n".join(manifests)))
+        troubles += [self.run(command) for command in lines[count:]]
+        return [trouble for trouble in troubles if trouble]
+
+    def run(self, command: str, stdin: str = "") -> str:
+        """Run a line in a shell whose kubectl leads here; what went wrong, if anything."""
+        done = subprocess.run(
+            ["sh", "-c", command],
+            input=stdin,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        return f"{command}: {done.stderr.strip()}" if done.returncode else ""
+
+    def _apply(self, manifests: list[Manifest], manager: str) -> Iterator[str]:
+        for manifest in manifests:
+            try:
+                self.control_plane.apply([manifest], field_manager=manager)
+            except Refused as refused:
+                yield str(refused)
+
+    def _delete(self, ref: dict[str, str]) -> str:
+        path = self.control_plane.resource(ref["apiVersion"], ref["kind"]).path(
+            ref.get("namespace"), ref["name"]
+        )
+        answer = self.control_plane.client.request("DELETE", path)
+        return "" if answer.ok else f"delete {path}: {answer.message}"
+
+
+@contextmanager
+def bed(control_plane: ControlPlane, folder: Path) -> Iterator[Bed]:
+    """A bed whose connections stay open for all that is tried on it."""
+    flags = Flags(kubeconfig=str(control_plane.kubeconfig))
+    with closing(connect(flags, namespaces=None, connections=4)) as live:
+        yield Bed(control_plane, live, folder)
+    control_plane.forget()
+
+
+def out_of_reach(finding: Finding) -> str:
+    """Why this fix cannot be carried out here, if it cannot."""
+    assert finding.fix
+    for command in finding.fix.commands:
+        for start, reason in OUT_OF_REACH.items():
+            if command.startswith(start):
+                return reason
+        for tool in ("kubectl", "jq"):
+            if tool in command.split() and not shutil.which(tool):
+                return f"there is no {tool} on PATH"
+    return ""
+
+
+def faults(
+    bed: Bed, before: Scanned, finding: Finding, now: datetime, *, paste: bool = False
+) -> list[str]:
+    """Why the fix of this finding does not hold; empty when it does. Leaves the bed mended."""
+    mend = bed.paste if paste else bed.mend
+    found = mend(finding)
+    after = bed.scan(now)
+    if finding.id in after.ids:
+        found.append("the finding is still there")
+    found += [f"it opens {_told(after, new)}" for new in sorted(after.ids - before.ids)]
+    found += _left_dangling(after.cluster, finding)
+    once = bed.control_plane.written()
+    mend(finding)  # what is gone cannot be deleted or taken away again: that is no trouble
+    changed = {key for key, at in bed.control_plane.written().items() if once.get(key) != at}
+    if not _is_a_nudge(finding):
+        found += [f"the second time changes {key}" for key in sorted(changed)]
+    return found
+
+
+def _told(scanned: Scanned, finding_id: str) -> str:
+    (finding,) = (each for each in scanned.report.findings if each.id == finding_id)
+    return f"{finding.id}: {finding.field.ref} {finding.field.pointer}: {finding.message}"
+
+
+def _is_a_nudge(finding: Finding) -> bool:
+    """A command that writes the time only wants the controller to look again."""
+    assert finding.fix
+    return any("$(date" in command for command in finding.fix.commands)
+
+
+def _left_dangling(cluster: Cluster, finding: Finding) -> Iterator[str]:
+    """Who still names an object that the fix deleted."""
+    assert finding.fix
+    for change in finding.fix.changes:
+        if change.after is not None:
+            continue
+        gone = change.ref
+        keys = NAMED_UNDER[str(gone.kind)]  # a new kind: say first how others name it
+        for resource in cluster:
+            names = {f"{gone.namespace}/{gone.name}"}
+            if resource.namespace == gone.namespace:
+                names.add(gone.name)
+            for key, value in _strings(resource.at("spec").value):
+                if key in keys and value in names:
+                    yield f"{resource.ref} still names {gone} under {key}"
+
+
+def _strings(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """Every text in a value, with the nearest key above it."""
+    if isinstance(value, str):
+        yield key, value
+    elif isinstance(value, dict):
+        for inner, child in value.items():
+            yield from _strings(child, str(inner))
+    elif isinstance(value, list):
+        for child in value:
+            yield from _strings(child, key)
