@@ -13,7 +13,7 @@ import shlex
 from collections.abc import Iterator
 from typing import Any
 
-from gwdoctor.model import Change, Field, Ref
+from gwdoctor.model import Change, Field, Fix, Ref
 from gwdoctor.yamltext.writing import dump
 
 #: The lists that server-side apply merges item by item, with the keys that tell items apart:
@@ -123,6 +123,25 @@ def _merge_keys(items: Field) -> tuple[str, ...] | None:
 
 def _identity(item: Field, keys: tuple[str, ...]) -> tuple[Any, ...]:
     return tuple(item.at(key).value or _DEFAULTS.get(key) for key in keys)
+
+
+def is_patched(change: Change, fix: Fix) -> bool:
+    """Whether a fix makes this change by a patch: it takes away what apply would leave, and the
+    fix has no command of its own that does."""
+    return not fix.commands and bool(removes(change))
+
+
+def manifests(fix: Fix) -> list[dict[str, Any]]:
+    """What one applies for a fix."""
+    made = (manifest(change) for change in fix.changes if not is_patched(change, fix))
+    return [one for one in made if one is not None]
+
+
+def commands(fix: Fix) -> list[str]:
+    """What one runs after it: patches for what apply cannot say, deletions, the fix's own lines."""
+    patched = [change for change in fix.changes if is_patched(change, fix)]
+    deleted = [change for change in fix.changes if change.after is None]
+    return [*map(kubectl, patched), *map(kubectl, deleted), *fix.commands]
 
 
 def json_patch(change: Change) -> list[dict[str, Any]]:

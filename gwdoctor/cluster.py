@@ -99,13 +99,16 @@ class Cluster:
             list, {kind: held for kind, held in self._by_kind.items() if kind not in touched}
         )
         other._by_namespace = defaultdict(
-            list, {spot: held for spot, held in self._by_namespace.items() if spot[0] not in touched}
+            list,
+            {spot: held for spot, held in self._by_namespace.items() if spot[0] not in touched},
         )
         for ref, resource in other._by_ref.items():
             if ref.kind in touched:
                 other._by_kind[ref.kind].append(resource)
                 other._by_namespace[ref.kind, ref.namespace].append(resource)
-        other._labels = {spot: made for spot, made in self._labels.items() if spot[0] not in touched}
+        other._labels = {
+            spot: made for spot, made in self._labels.items() if spot[0] not in touched
+        }
         other._derived = {}
         return other
 

@@ -40,9 +40,7 @@ class Prover:
         before: all that they said.
     """
 
-    def __init__(
-        self, cluster: Cluster, probes: Collection[type[Probe]], before: Report
-    ) -> None:
+    def __init__(self, cluster: Cluster, probes: Collection[type[Probe]], before: Report) -> None:
         self._cluster = cluster
         self._probes = tuple(probes)
         self._stood = {finding.id for finding in before.findings}
@@ -153,9 +151,9 @@ def _key(skip: Skip) -> tuple[str, str, Ref | None]:
 
 def _facets(ref: Ref) -> list[Ref]:
     """An object as every kind that it is read as (of a Pod there are two pictures)."""
-    return [
-        replace(ref, kind=kind) for kind in kinds.by_name(ref.kind.name, ref.kind.group)
-    ] or [ref]
+    return [replace(ref, kind=kind) for kind in kinds.by_name(ref.kind.name, ref.kind.group)] or [
+        ref
+    ]
 
 
 def _made(change: Change, cluster: Cluster) -> Iterator[Resource]:

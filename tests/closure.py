@@ -1,7 +1,8 @@
 """Carries out a fix on a real API server exactly as it is printed, and says what came of it.
 
 A fix holds when its finding is gone afterwards, no other finding stands that did not stand
-before, nothing names an object that it deleted, and doing it all once more changes nothing.
+before, the objects are what it promised, nothing names one that it deleted, and doing it all once
+more changes nothing.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -22,7 +24,7 @@ from testbed.client import Manifest
 
 from gwdoctor import Finding
 from gwdoctor.catalogue import catalogue
-from gwdoctor.changes import field_manager
+from gwdoctor.changes import commands, field_manager
 from gwdoctor.cluster import Cluster
 from gwdoctor.engine import scan
 from gwdoctor.gather import gather
@@ -37,6 +39,8 @@ OUT_OF_REACH = {
     "kubectl rollout ": "no controller runs here that makes new Pods",
     "kubectl delete pod ": "no controller runs here that makes new Pods",
 }
+#: In a command that writes the time: it changes nothing, and makes a controller look again.
+NUDGE = "$(date"
 
 #: How others name an object without saying its kind: the keys, by the kind that they name.
 NAMED_UNDER = {
@@ -73,7 +77,10 @@ class Bed:
         """Nothing but these; `back` returns here. Raises Refused."""
         self.control_plane.forget()
         self.control_plane.apply(complete.namespaces(manifests))
-        self.control_plane.apply(complete.completed(manifests), status=True)
+        for number, group in enumerate(complete.by_age(complete.completed(manifests))):
+            if number:
+                time.sleep(1.1)  # the server writes whole seconds
+            self.control_plane.apply(group, status=True)
         self.control_plane.remember()
 
     def back(self) -> None:
@@ -98,15 +105,15 @@ class Bed:
         """The same by pasting into a shell what the terminal shows, line by line."""
         assert finding.fix
         lines = [line.removeprefix("  ") for line in words.remedy(finding)]
-        lines = [line for line in lines[1:] if not line.startswith("note: ")]
-        deleted = sum(change.after is None for change in finding.fix.changes)
-        count = len(lines) - deleted - len(finding.fix.commands)
+        end = len(lines) - len(commands(finding.fix))
+        start = next(
+            (n for n, line in enumerate(lines) if line.startswith("# kubectl apply ")), end
+        )
         troubles = []
-        if count:
-            apply, *manifests = lines[:count]
-            assert apply.startswith("# kubectl apply ")
-            troubles.append(self.run(apply.removeprefix("# "), "\n".join(manifests)))
-        troubles += [self.run(command) for command in lines[count:]]
+        if start < end:
+            apply = lines[start].removeprefix("# ")
+            troubles.append(self.run(apply, "\n".join(lines[start + 1 : end])))
+        troubles += [self.run(command) for command in lines[end:]]
         return [trouble for trouble in troubles if trouble]
 
     def run(self, command: str, stdin: str = "") -> str:
@@ -124,6 +131,11 @@ class Bed:
 
     def _apply(self, manifests: list[Manifest], manager: str) -> Iterator[str]:
         for manifest in manifests:
+            namespace = manifest["metadata"].get("namespace", "default")
+            path = f"/api/v1/namespaces/{namespace}"
+            if not self.control_plane.client.request("GET", path).ok:
+                yield f"there is no namespace {namespace}"  # which `apply` would make
+                continue
             try:
                 self.control_plane.apply([manifest], field_manager=manager)
             except Refused as refused:
@@ -149,10 +161,12 @@ def bed(control_plane: ControlPlane, folder: Path) -> Iterator[Bed]:
 def out_of_reach(finding: Finding) -> str:
     """Why this fix cannot be carried out here, if it cannot."""
     assert finding.fix
-    for command in finding.fix.commands:
+    for command in commands(finding.fix):
         for start, reason in OUT_OF_REACH.items():
             if command.startswith(start):
                 return reason
+        if NUDGE in command:
+            return "no controller runs here that would look again"
         for tool in ("kubectl", "jq"):
             if tool in command.split() and not shutil.which(tool):
                 return f"there is no {tool} on PATH"
@@ -169,13 +183,12 @@ def faults(
     if finding.id in after.ids:
         found.append("the finding is still there")
     found += [f"it opens {_told(after, new)}" for new in sorted(after.ids - before.ids)]
+    found += _not_as_promised(after.cluster, finding)
     found += _left_dangling(after.cluster, finding)
     once = bed.control_plane.written()
     mend(finding)  # what is gone cannot be deleted or taken away again: that is no trouble
     changed = {key for key, at in bed.control_plane.written().items() if once.get(key) != at}
-    if not _is_a_nudge(finding):
-        found += [f"the second time changes {key}" for key in sorted(changed)]
-    return found
+    return [*found, *(f"the second time changes {key.decode()}" for key in sorted(changed))]
 
 
 def _told(scanned: Scanned, finding_id: str) -> str:
@@ -183,10 +196,33 @@ def _told(scanned: Scanned, finding_id: str) -> str:
     return f"{finding.id}: {finding.field.ref} {finding.field.pointer}: {finding.message}"
 
 
-def _is_a_nudge(finding: Finding) -> bool:
-    """A command that writes the time only wants the controller to look again."""
+def _not_as_promised(cluster: Cluster, finding: Finding) -> Iterator[str]:
+    """What of the objects is not as the fix says that they become; commands may do more."""
     assert finding.fix
-    return any("$(date" in command for command in finding.fix.commands)
+    for change in finding.fix.changes if not finding.fix.commands else ():
+        live = cluster.find(change.ref)
+        if live is None or change.after is None:
+            if (live is None) != (change.after is None):
+                yield f"{change.ref} is {'not ' if live is None else ''}there"
+        else:
+            for path in _differences(live.manifest(), change.before or {}, change.after):
+                yield f"{change.ref} is not as promised at /{path}"
+
+
+def _differences(live: Any, before: Any, promised: Any) -> Iterator[str]:
+    """Where they differ; the server may add defaults, but keep nothing that was to go away."""
+    if isinstance(live, dict) and isinstance(promised, dict):
+        old = before if isinstance(before, dict) else {}
+        yield from (key for key in live if key in old and key not in promised)
+        for key, value in promised.items():
+            for rest in _differences(live.get(key), old.get(key), value):
+                yield f"{key}/{rest}".rstrip("/")
+    elif isinstance(live, list) and isinstance(promised, list) and len(live) == len(promised):
+        for number, (one, other) in enumerate(zip(live, promised, strict=True)):
+            for rest in _differences(one, None, other):
+                yield f"{number}/{rest}".rstrip("/")
+    elif live != promised:
+        yield ""
 
 
 def _left_dangling(cluster: Cluster, finding: Finding) -> Iterator[str]:

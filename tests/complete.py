@@ -7,6 +7,7 @@ of every condition; here it gets one. What a case says itself is never touched.
 from __future__ import annotations
 
 import copy
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
@@ -19,7 +20,8 @@ def completed(manifests: list[Manifest]) -> list[Manifest]:
     """Copies that an API server accepts, as far as what is missing is only form."""
     filled = copy.deepcopy(manifests)
     for manifest in filled:
-        _FORMS.get(manifest["kind"], lambda _: None)(manifest)
+        if manifest["kind"] in _FORMS:
+            _FORMS[manifest["kind"]](manifest)
         for owner in manifest["metadata"].get("ownerReferences", ()):
             owner.setdefault("uid", "00000000-0000-0000-0000-000000000000")
             owner.setdefault("apiVersion", "example.net/v1")
@@ -34,6 +36,22 @@ def namespaces(manifests: list[Manifest]) -> list[Manifest]:
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
         for name in sorted(set(_named(manifests)))
     ]
+
+
+def by_age(manifests: list[Manifest]) -> list[list[Manifest]]:
+    """In groups, oldest first, where two of a kind have an age that a rule may compare.
+
+    The server writes the time of creation itself; what it can keep is their order.
+    """
+    ages: dict[str, set[str]] = defaultdict(set)
+    for manifest in manifests:
+        ages[manifest["kind"]].add(manifest["metadata"].get("creationTimestamp", ""))
+    groups: dict[str, list[Manifest]] = defaultdict(list)
+    for manifest in manifests:
+        matters = len(ages[manifest["kind"]]) > 1
+        age = manifest["metadata"].get("creationTimestamp", "") if matters else ""
+        groups[age].append(manifest)
+    return [groups[age] for age in sorted(groups)]
 
 
 def _named(value: Any) -> list[str]:
@@ -55,6 +73,8 @@ def _status(status: Manifest) -> None:
         listener.setdefault("attachedRoutes", 0)
         listener.setdefault("conditions", [])
         listener.setdefault("supportedKinds", [])
+    for ancestor in status.get("ancestors", ()):
+        ancestor.setdefault("ancestorRef", {"name": "unread"})
     for parent in (*status.get("parents", ()), *status.get("ancestors", ())):
         parent.setdefault("controllerName", "example.net/controller")
         parent.setdefault("conditions", [_condition("Accepted")])
@@ -97,6 +117,20 @@ def _service(manifest: Manifest) -> None:
     ports = spec.get("ports") or ()
     for port in ports if len(ports) > 1 else ():
         port.setdefault("name", f"port-{port['port']}")
+
+
+def _secret(manifest: Manifest) -> None:
+    if manifest.get("type") == "kubernetes.io/tls":
+        manifest.setdefault("data", {"tls.crt": "", "tls.key": ""})
+
+
+def _challenge(manifest: Manifest) -> None:
+    spec = _spec(manifest)
+    for key in ("authorizationURL", "dnsName", "key", "token", "url"):
+        spec.setdefault(key, "unread")
+    spec.setdefault("type", "HTTP-01")
+    spec.setdefault("issuerRef", {"name": "unread"})
+    spec.setdefault("solver", {"http01": {"ingress": {}}})
 
 
 def _ingress(manifest: Manifest) -> None:
@@ -169,6 +203,7 @@ def _order(manifest: Manifest) -> None:
 
 _FORMS: dict[str, Callable[[Manifest], object]] = {
     "Pod": _pod,
+    "Secret": _secret,
     "Service": _service,
     "Ingress": _ingress,
     "IngressClass": _ingress_class,
@@ -181,6 +216,7 @@ _FORMS: dict[str, Callable[[Manifest], object]] = {
     "HTTPRoute": _route,
     "BackendTLSPolicy": _backend_tls_policy,
     "APIService": _api_service,
+    "Challenge": _challenge,
     "Order": _order,
     "CertificateRequest": _order,
     "EnvoyProxy": _spec,

@@ -242,3 +242,18 @@ def test_fingerprint_survives_reordering_and_change_of_message() -> None:
 
     assert first.id == second.id
     assert second.id != other.id
+
+
+def test_fingerprint_survives_the_move_of_a_nameless_rule() -> None:
+    def found(*rules: dict[str, Any], of: int) -> Finding:
+        ref = Ref(Kind("VirtualService"), "a", "v")
+        resource = Resource(ref, (), {"spec": {"http": list(rules)}})
+        probe = next(iter(catalogue().values()))()
+        return probe.finding(resource.at("spec", "http", of, "route"), "one", root=resource)
+
+    rest: dict[str, Any] = {"route": []}
+    narrow = {"match": [{"port": 1}], "route": []}
+
+    assert found(rest, narrow, of=0).id == found(narrow, rest, of=1).id
+    assert found(rest, narrow, of=0).id != found(rest, narrow, of=1).id
+    assert found(rest, rest, of=0).id != found(rest, rest, of=1).id

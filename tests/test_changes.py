@@ -7,14 +7,11 @@ import json
 import shlex
 from typing import Any
 
-import casefile
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gwdoctor import Change, Kind, Probe, Ref, changes
-from gwdoctor.catalogue import catalogue
-from gwdoctor.engine import scan
+from gwdoctor import Change, Fix, Kind, Ref, changes
 
 REF = Ref(Kind("Gateway", "gateway.networking.k8s.io"), "infra", "edge", "v1")
 HEAD = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway"}
@@ -224,19 +221,24 @@ def test_a_kubectl_line_survives_the_shell() -> None:
     assert json.loads(words[-1]) == changes.json_patch(made)
 
 
-# --- every check --------------------------------------------------------------------------------
+# --- a whole fix ---
 
 
-@pytest.mark.parametrize("probe", catalogue().values(), ids=catalogue().keys())
-def test_what_apply_cannot_take_away_is_taken_away_by_a_command(probe: type[Probe]) -> None:
-    folder = casefile.CASES / probe.id().replace("-", "_")
-    texts = [probe.example("bad"), *(file.read_text() for file in sorted(folder.glob("bad*.yaml")))]
-    for text in texts:
-        cluster = casefile.cluster_of(
-            casefile.documents(text), now=casefile.now_of(text), hidden=casefile.unseen(text)
-        )
-        for finding in scan(cluster, [probe]).findings:
-            for made in finding.fix.changes if finding.fix else ():
-                if changes.removes(made):
-                    assert finding.fix is not None
-                    assert finding.fix.commands, (finding.message, changes.removes(made))
+def test_what_apply_cannot_take_away_is_patched_unless_the_fix_has_a_command_for_it() -> None:
+    taken = change({"spec": {"a": 1, "b": 2}}, {"spec": {"a": 3}})
+    alone = Fix("title", (taken,))
+    commanded = Fix("title", (taken,), commands=("kubectl annotate ...",))
+
+    assert changes.manifests(alone) == []
+    assert changes.commands(alone) == [changes.kubectl(taken)]
+    assert changes.manifests(commanded) == [changes.manifest(taken)]
+    assert changes.commands(commanded) == ["kubectl annotate ..."]
+
+
+def test_deletions_come_after_what_is_applied_and_before_the_commands() -> None:
+    new = Change.created({**HEAD, "metadata": {"name": "n"}, "spec": {}})
+    gone = Change(REF, {**HEAD, "metadata": {"name": "edge"}}, None)
+    fix = Fix("title", (gone, new), commands=("kubectl rollout restart ...",))
+
+    assert changes.manifests(fix) == [new.after]
+    assert changes.commands(fix) == [changes.kubectl(gone), "kubectl rollout restart ..."]

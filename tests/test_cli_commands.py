@@ -26,7 +26,7 @@ def test_help_without_arguments(here: Here) -> None:
 
     assert bare == asked
     assert bare.code == 0
-    for command in ("scan", "explain", "checks", "snapshot", "demo", "version"):
+    for command in ("scan", "fix", "explain", "checks", "snapshot", "demo", "version"):
         assert f"  {command}" in bare.out
 
 

@@ -247,6 +247,22 @@ def test_data_goes_to_stdout_and_talk_to_stderr(here: Here, tmp_path: Path) -> N
     assert f"{file}:{line}" in skipped["reason"]
 
 
+def test_many_notes_are_not_all_said_but_all_reported(here: Here, tmp_path: Path) -> None:
+    """The folders of overlays hold the same object over and over."""
+    for number in range(60):
+        written(tmp_path, f"{number:02}.yaml", HEALTHY)
+    written(tmp_path, "99.yaml", "a: [")
+
+    done = here("scan", "-f", tmp_path, "-o", "json")
+
+    lines = done.err.splitlines()
+    assert len(lines) == 21
+    assert "99.yaml:1: is not valid YAML" in lines[0], "the worst first"
+    assert lines[-1] == 'gwdoctor: and 40 more, all under "not checked"'
+    reasons = [skip["reason"] for skip in done.report["not_checked"] if skip["check"] is None]
+    assert len(reasons) == 60
+
+
 def test_the_same_input_gives_the_same_bytes(here: Here, broken: Path, healthy: Path) -> None:
     files = ("-f", broken, "-f", healthy)
     turned = ("-f", healthy, "-f", broken)

@@ -109,9 +109,10 @@ def test_the_same_batch_gives_the_same_bytes() -> None:
     given = batch()
     turned = replace(given, resources=given.resources[::-1])
 
-    assert snapshot.save(given, READINGS, NOW, TARGET) == snapshot.save(
-        turned, sorted(READINGS, reverse=True), NOW, TARGET
-    )
+    saved = snapshot.save(given, READINGS, NOW, TARGET)
+
+    assert saved == snapshot.save(turned, sorted(READINGS, reverse=True), NOW, TARGET)
+    assert saved[4:8] == bytes(4), "gzip writes the time into its head"
 
 
 def test_a_kind_that_was_not_saved_is_a_gap_and_not_absent() -> None:

@@ -41,6 +41,14 @@ class ComparesAll(LooksAtEach):
             yield from self.check(service, cluster)
 
 
+class ComparesTwoKinds(LooksAtEach):
+    """Compares Ingresses and Services; of Ingresses, files that hold none say that there is none."""
+
+    def run(self, cluster: Cluster) -> Iterator[Finding]:
+        for subject in (*cluster[kinds.SERVICE], *cluster[kinds.INGRESS]):
+            yield from self.check(subject, cluster)
+
+
 def cluster(*texts: str, claimed: bool = False) -> Cluster:
     found = [r for text in texts for r in casefile.resources_of(casefile.documents(text))]
     lacking = READ - {resource.ref.kind for resource in found}
@@ -61,6 +69,23 @@ def test_one_that_may_not_be_read_is_told(probe: type[Probe]) -> None:
 
     assert (report.not_applicable, report.checks) == (0, 1)
     assert report.skips
+
+
+def test_without_any_subject_a_kind_that_is_not_claimed_is_no_gap() -> None:
+    assert kinds.READINGS[kinds.INGRESS].policy
+    nothing = cluster_of(
+        Batch(gaps=(Gap(kind=kinds.SERVICE, reason="none here", claimed=False),)), READ
+    )
+
+    report = scan(nothing, [ComparesTwoKinds])
+
+    assert (report.checks, report.skips) == (1, ())
+
+
+def test_with_one_subject_the_other_that_is_not_claimed_is_told() -> None:
+    (skip,) = scan(cluster(INGRESS), [ComparesTwoKinds]).skips
+
+    assert skip.reason == "Service: none here"
 
 
 def test_of_two_subjects_the_one_that_is_there_is_looked_at_and_the_other_is_no_gap() -> None:

@@ -105,6 +105,12 @@ def test_directives_belong_to_the_document_behind_them() -> None:
     ]
 
 
+def test_the_tags_of_json_are_no_hindrance() -> None:
+    assert values("a: !!map {b: !!seq [!!str 1, !!int '2', !!null '', !!bool 'yes', ! 3]}") == [
+        {"a": {"b": ["1", 2, None, True, "3"]}}
+    ]
+
+
 def test_lines_of_the_items_of_a_list() -> None:
     (document,) = documents("# head\nitems:\n- a: 1\n\n- b: 2\n")
 
@@ -131,6 +137,9 @@ def test_anchors_and_merge_keys() -> None:
         ("a: *b", "has no anchor"),
         ("a: !!python/object:os.system x", "cannot be read here"),
         ("a: !vault x", "cannot be read here"),
+        ("a: !cert {dns: [x]}", "the tag !cert cannot be read here"),
+        ("a: !!set {b, c}", "cannot be read here"),
+        ("a: !those [b, c]", "the tag !those cannot be read here"),
         ("<<: 3", "a merge key (<<) needs a mapping"),
         ("[" * 300, "levels deep"),
         ("a: b\n\tc: d", "a tab character"),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from gwdoctor import Cluster, Finding, Fix, Probe, Resource, Severity, kinds
+from gwdoctor import Cluster, Finding, Fix, OutOfView, Probe, Resource, Severity, kinds
 from gwdoctor.resolve import aws, gateway_api
 
 
@@ -124,8 +124,8 @@ def _has_certificate(listener: gateway_api.Listener, cluster: Cluster) -> bool:
         for reference in listener.field.each("tls", "certificateRefs")
         if (reference.text("namespace") or namespace) == namespace
     ]
-    return (
-        bool(names)
-        and cluster.sees(kinds.SECRET, namespace)
-        and all(cluster.get(kinds.SECRET, namespace, name) is not None for name in names)
-    )
+    try:
+        found = [cluster.get(kinds.SECRET, namespace, name) for name in names]
+    except OutOfView:
+        return False
+    return bool(found) and all(secret is not None for secret in found)

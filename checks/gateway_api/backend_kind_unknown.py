@@ -47,6 +47,10 @@ class BackendKindUnknown(Probe):
     metadata: {name: web, namespace: app}
     spec: {selector: {app: web}, ports: [{port: 8080}]}
     ---
+    apiVersion: v1
+    kind: Pod
+    metadata: {name: web-1, namespace: app, labels: {app: web}}
+    ---
     apiVersion: gateway.networking.k8s.io/v1
     kind: HTTPRoute
     metadata: {name: web, namespace: app}

@@ -63,6 +63,11 @@ class CredentialSecretMissing(Probe):
       secretName: shop-tls
       dnsNames: [shop.example.com]
       issuerRef: {name: letsencrypt, kind: ClusterIssuer}
+    ---
+    apiVersion: cert-manager.io/v1
+    kind: ClusterIssuer
+    metadata: {name: letsencrypt}
+    spec: {acme: {}}
     ```
 
     ```yaml fixed

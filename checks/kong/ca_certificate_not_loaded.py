@@ -68,21 +68,25 @@ class CaCertificateNotLoaded(Probe):
                     advice=f"Make the {kind.name} beside the Service, with Kong's labels and id",
                 )
             elif not kong_plugins.is_ca(found):
-                yield self._unlabelled(found, field)
+                yield self._unlabelled(found, field, cluster)
 
-    def _unlabelled(self, holder: Resource, because: Field) -> Finding:
+    def _unlabelled(self, holder: Resource, because: Field, cluster: Cluster) -> Finding:
         wanted = [kong_plugins.CA_LABEL]
         if holder.ref.kind == kinds.CONFIG_MAP:
             wanted.append(kong_plugins.CONFIG_MAP_LABEL)
         missing = [label for label in wanted if holder.label(label) != "true"]
         command = kong_annotations.label(holder, *(f"{label}=true" for label in missing))
+        title = "Label it as a CA certificate of Kong's"
+        fix = Fix(title, needs_review=True, commands=(command,))
+        wrong = [problem for _, problem in kong_plugins.ca_problems(holder, cluster)]
         return self.finding(
             holder.at("metadata", "labels", missing[0]),
             f"{holder.ref.kind.name} {holder.name} lacks the label {' and '.join(missing)}: Kong "
             "never loads it",
             root=holder,
             because=(because,),
-            fix=Fix(
-                "Label it as a CA certificate of Kong's", needs_review=True, commands=(command,)
-            ),
+            fix=None if wrong else fix,
+            advice=f"Make it anew with the labels, an id (a UUID) and one CA certificate: {wrong[0]}"
+            if wrong
+            else "",
         )

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from gwdoctor import Cluster, Confidence, Field, Finding, Probe, Resource, Severity, kinds
-from gwdoctor.resolve import certificates, kong_plugins
+from gwdoctor import Cluster, Confidence, Finding, Probe, Resource, Severity, kinds
+from gwdoctor.resolve import kong_plugins
 
 
 class CaCertificateUnusable(Probe):
@@ -47,7 +47,7 @@ class CaCertificateUnusable(Probe):
         """What Kong finds wrong with one of its CA certificates."""
         if not kong_plugins.is_ca(holder):
             return
-        wrong = list(_problems(holder, cluster))
+        wrong = list(kong_plugins.ca_problems(holder, cluster))
         if not wrong:
             return
         key = (holder.ref.kind, holder.namespace, holder.name)
@@ -62,26 +62,3 @@ class CaCertificateUnusable(Probe):
             advice="Make the object anew with id (a UUID) and one valid CA certificate under "
             "ca.crt; one object for each certificate of a bundle",
         )
-
-
-def _problems(holder: Resource, cluster: Cluster) -> Iterator[tuple[Field, str]]:
-    if not kong_plugins.ca_id(holder).text():
-        yield kong_plugins.ca_id(holder), "it has no id"
-    if holder.ref.kind == kinds.CONFIG_MAP:
-        pem = holder.text("data", "cert") or holder.text("data", "ca.crt")
-        count = pem.count("-----BEGIN CERTIFICATE-----")
-        if count != 1:
-            yield holder.at("data"), f"it holds {count} certificates under cert or ca.crt, not one"
-        return
-    key = next((key for key in ("cert", "ca.crt") if holder.has("pem", key)), "")
-    found = list(holder.each("pem", key, "certificates")) if key else []
-    field = holder.at("data", key or "cert")
-    if len(found) != 1:
-        problem = holder.text("pem", key, "problem") if key else ""
-        yield field, problem or f"it holds {len(found)} certificates under cert or ca.crt, not one"
-        return
-    if not found[0].flag("isCA"):
-        yield field, f"{found[0].text('subject')} is not a CA"
-    end = certificates.time_of(found[0].text("notAfter"))
-    if end is not None and end < cluster.now:
-        yield field, f"it expired on {certificates.date(found[0].text('notAfter'))}"

@@ -89,7 +89,8 @@ class ListenerStatusOutdated(Probe):
                 fix=Fix(
                     "Touch the Gateway, so that the controller looks again",
                     commands=(
-                        f"kubectl annotate gateway {gateway.name} -n {gateway.namespace} "
+                        f"kubectl annotate gateway.gateway.networking.k8s.io {gateway.name} "
+                        f"-n {gateway.namespace} "
                         'gwdoctor.dev/touched="$(date +%s)" --overwrite',
                     ),
                     needs_review=True,

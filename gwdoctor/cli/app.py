@@ -9,7 +9,7 @@ import typer
 from gwdoctor.cli import argv as arguments
 from gwdoctor.cli import program
 from gwdoctor.cli.help import Command, Group
-from gwdoctor.cli.options import Choice, Connection, Input, Output, Time, takes
+from gwdoctor.cli.options import Choice, Connection, Input, Output, Repair, Time, takes
 
 app = typer.Typer(
     cls=Group,
@@ -66,6 +66,30 @@ def scan(given: Input, choice: Choice, output: Output, time: Time, connection: C
 
 
 @app.command(cls=Command)
+@takes(repair=Repair, given=Input, choice=Choice, time=Time, connection=Connection)
+def fix(
+    repair: Repair,
+    given: Input,
+    choice: Choice,
+    time: Time,
+    connection: Connection,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[FINDING]...", help="Ids of findings, or checks."),
+    ] = None,
+) -> int:
+    """Print what mends a finding, tried first; or mend manifests with --files.
+
+    Reads the same as scan. Every fix is made in memory and the checks are run again: the comment
+    says whether it clears the finding and opens no other, and who keeps the object. Exits with 1
+    where the API server (--dry-run=server) or a file would not take a fix.
+    """
+    from gwdoctor.cli import fix as command
+
+    return command.run(names or [], repair, given, choice, time, connection)
+
+
+@app.command(cls=Command)
 def explain(
     check: Annotated[str, typer.Argument(help="A check, or the id of a finding.")],
 ) -> int:
@@ -87,11 +111,15 @@ def checks(
     output: Annotated[
         str, typer.Option("-o", "--output", metavar="FORMAT", help="text or json.")
     ] = "text",
+    stats: Annotated[
+        bool,
+        typer.Option("--stats", help="Count the fixes of their examples, tried one by one."),
+    ] = False,
 ) -> int:
     """List the checks."""
     from gwdoctor.cli import listing as command
 
-    return command.run(area or [], output)
+    return command.run(area or [], output, stats=stats)
 
 
 @app.command(cls=Command)

@@ -12,7 +12,10 @@ _FALSE = ("false", "0", "f")
 SWITCHES = (
     "--all-namespaces",
     "-A",
+    "--all",
+    "--diff",
     "--disable-compression",
+    "--include-review",
     "--insecure-skip-tls-verify",
     "--no-fixes",
 )

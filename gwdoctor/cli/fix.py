@@ -110,7 +110,8 @@ def _with_files(repair: Repair, given: Input) -> Input:
 
 def _picked(report: Report, asked: _Asked, talk: Talk) -> Iterator[Finding]:
     if not asked.all:
-        yield from dict.fromkeys(f for name in asked.names for f in _named(report, name.strip()))
+        named = (f for name in asked.names for f in _named(report, name.strip()))
+        yield from {finding.id: finding for finding in named}.values()
         return
     left_out = 0
     for finding in report.findings:

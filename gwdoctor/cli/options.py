@@ -65,6 +65,7 @@ def _option(panel: str, *names: str, help: str, **more: Any) -> Any:
 _WHAT = "What is read"
 _OUTPUT = "Output"
 _CHECKS = "Which checks"
+_FIXES = "Which fixes, and how"
 _RUN = "Time"
 _CONNECTION = "Connection, as with kubectl"
 
@@ -163,6 +164,56 @@ class Choice:
             help="Tell only certain, likely or possible and surer. Default: possible.",
         ),
     ] = "possible"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repair:
+    """Which fixes, and what is done with them."""
+
+    all: Annotated[
+        bool, _option(_FIXES, "--all", help="All findings with a fix that needs no decision.")
+    ] = False
+    include_review: Annotated[
+        bool,
+        _option(
+            _FIXES,
+            "--include-review",
+            help="With --all: those fixes, too, that change traffic or hold a decision.",
+        ),
+    ] = False
+    output: Annotated[
+        str | None,
+        _option(
+            _FIXES,
+            "-o",
+            "--output",
+            metavar="FORMAT",
+            help="yaml, json, patch (JSON patches) or kubectl (lines for a shell). Default: yaml.",
+        ),
+    ] = None
+    diff: Annotated[
+        bool,
+        _option(_FIXES, "--diff", help="Show diffs; with --files, and leave the files alone."),
+    ] = False
+    dry_run: Annotated[
+        str,
+        _option(
+            _FIXES,
+            "--dry-run",
+            metavar="server|none",
+            help="server: ask the API server whether it would take it. Nothing is written.",
+        ),
+    ] = "none"
+    files: Annotated[
+        str | None,
+        _option(
+            _FIXES,
+            "--files",
+            metavar="DIR",
+            help="Edit the manifests in this folder or file instead of printing the fixes; "
+            "scanned is this, or what -f names.",
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)

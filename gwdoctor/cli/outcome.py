@@ -41,7 +41,7 @@ def of(report: Report, notes: Iterable[Note], fail_on: Severity | None) -> Endin
     if report.incomplete:
         return Ending(Exit.INCOMPLETE, "incomplete: the deadline (--timeout) came first")
     broken = [note for note in notes if note.problem == "broken"]
-    if False:
+    if broken:
         return Ending(
             Exit.INCOMPLETE, f"incomplete: {count(len(broken), 'document')} could not be read"
         )

@@ -51,8 +51,7 @@ def run(given: Input, choice: Choice, output: Output, time: Time, connection: Co
     report = judged(seen, probes, wanted, timings)
     if seen.is_live:  # offline the same input gives the same bytes
         report = replace(report, seconds=clock.perf_counter() - started)
-    for note in seen.notes:
-        talk.warn(str(note))
+    talk.notes(seen.notes)
     if timings is not None:
         _tell(timings, read_in, talk)
     end = outcome.of(report, seen.notes, fail_on)

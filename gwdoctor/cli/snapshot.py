@@ -21,8 +21,7 @@ def run(given: Input, time: Time, connection: Connection, output: str) -> int:
     seen = inputs.read(given, probes, connection=connection, time=time, talk=talk)
     asked = {kind for probe in probes for kind in probe.reads()}
     data = snapshot.save(seen.picture.batch, asked, seen.now, seen.target)
-    for note in seen.notes:
-        talk.warn(str(note))
+    talk.notes(seen.notes)
     if output == "-":
         stdout.write_bytes(data)
     else:

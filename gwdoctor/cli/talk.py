@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterable
 
 from gwdoctor.model import Kind
 from gwdoctor.render.words import visible
+from gwdoctor.source.manifests import Note
 
 _TEN_A_SECOND = 0.1
+_MOST_NOTES = 20
+_URGENCY = ("missing", "broken", "other", "twice")
 
 
 class Talk:
@@ -31,6 +35,14 @@ class Talk:
         """Something that is of interest to those who asked for as much (-v)."""
         if self._verbosity >= verbosity:
             self.warn(text)
+
+    def notes(self, notes: Iterable[Note]) -> None:
+        """What could not be used of the input, the worst first; where it is much, not all of it."""
+        told = sorted(notes, key=lambda note: _URGENCY.index(note.problem))
+        for note in told[:_MOST_NOTES]:
+            self.warn(str(note))
+        if len(told) > _MOST_NOTES:
+            self.warn(f'and {len(told) - _MOST_NOTES} more, all under "not checked"')
 
     def progress(self, kind: Kind, objects: int, size: int, done: bool) -> None:
         """One more page was read: a line that is written over and over, on terminals only."""

@@ -5,11 +5,10 @@ Written out field by field, so that no refactoring changes what programs read.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from gwdoctor import changes
-from gwdoctor.model import Change, Field, Finding, Fix, Proof, Ref, Report, Severity, Skip
+from gwdoctor.model import Field, Finding, Fix, Proof, Ref, Report, Severity, Skip
 from gwdoctor.version import __version__
 
 VERSION = 1
@@ -74,12 +73,13 @@ def place(spot: Field) -> dict[str, Any]:
 
 def fix(item: Fix) -> dict[str, Any]:
     """A way out: apply the manifests, delete, then run the commands."""
+    patches = [changes.kubectl(c) for c in item.changes if changes.is_patched(c, item)]
     return {
         "title": item.title,
         "disposition": item.disposition,
-        "manifests": list(_manifests(item.changes)),
+        "manifests": changes.manifests(item),
         "delete": [reference(change.ref) for change in item.changes if change.after is None],
-        "commands": list(item.commands),
+        "commands": [*patches, *item.commands],
         "verified": verified(item.proof) if item.proof else None,
     }
 
@@ -87,13 +87,6 @@ def fix(item: Fix) -> dict[str, Any]:
 def verified(item: Proof) -> dict[str, Any]:
     """What became of the fix when it was tried in the picture; `clears` is null where it was not."""
     return {"clears": item.clears, "opens": list(item.opens), "unknown": list(item.unknown)}
-
-
-def _manifests(all_changes: Iterable[Change]) -> Iterable[dict[str, Any]]:
-    for change in all_changes:
-        manifest = changes.manifest(change)
-        if manifest is not None:
-            yield manifest
 
 
 def skip(item: Skip) -> dict[str, Any]:

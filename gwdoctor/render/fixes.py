@@ -95,15 +95,13 @@ def _what(change: Change) -> str:
 
 
 def _manifests(case: Case) -> list[dict[str, Any]]:
-    return [m for m in map(changes.manifest, case.changes) if m is not None]
+    return changes.manifests(case.finding.fix) if case.finding.fix else []
 
 
 def _afterwards(case: Case) -> Iterator[str]:
-    """What comes after the manifests: deletions, then the other commands."""
-    for change in case.changes:
-        if change.after is None:
-            yield visible(changes.kubectl(change))
-    yield from (visible(line) for line in (case.finding.fix.commands if case.finding.fix else ()))
+    """What comes after the manifests: patches, deletions, then the other commands."""
+    if case.finding.fix:
+        yield from map(visible, changes.commands(case.finding.fix))
 
 
 def _yaml(case: Case) -> Iterator[str]:
@@ -121,11 +119,14 @@ def _diff(case: Case) -> Iterator[str]:
 
 
 def _kubectl(case: Case) -> Iterator[str]:
-    for change in case.changes:
+    fix = case.finding.fix
+    if fix is None:
+        return
+    for change in fix.changes:
         if change.before is None and change.after is not None:
             yield f"{changes.apply_command(case.finding.id)} <<'END_OF_FIX'"
             yield f"{dump(change.after)}END_OF_FIX"
-        elif change.after is not None:
+        elif change.after is not None and not changes.is_patched(change, fix):
             yield changes.kubectl(change)
     yield from _afterwards(case)
 

@@ -111,17 +111,14 @@ def remedy(finding: Finding) -> Iterable[str]:
         yield f"  {proof(fix.proof)}"
     if finding.advice:
         yield f"  note: {visible(finding.advice)}"
-    manifests = [m for m in map(changes.manifest, fix.changes) if m is not None]
+    manifests = changes.manifests(fix)
     if manifests:
         yield f"  # {changes.apply_command(finding.id)}"
     for number, manifest in enumerate(manifests):
         if number:
             yield "  ---"
         yield from (f"  {line}" for line in dump(manifest).splitlines())
-    for change in fix.changes:
-        if change.after is None:
-            yield f"  {visible(changes.kubectl(change))}"
-    yield from (f"  {visible(command)}" for command in fix.commands)
+    yield from (f"  {visible(command)}" for command in changes.commands(fix))
 
 
 def proof(tried: Proof) -> str:

@@ -261,7 +261,7 @@ def selector_text(labels: Mapping[str, str]) -> str:
 
 
 def istio_credentials(cluster: Cluster) -> Iterator[Want]:
-    """`credentialName`: Secrets in the namespace of the gateway Pods, and their `-cacert` twins."""
+    """`credentialName`: Secrets in the namespace of the gateway Pods."""
     for gateway in seen(cluster, kinds.ISTIO_GATEWAY):
         credentials = {
             name
@@ -279,7 +279,6 @@ def istio_credentials(cluster: Cluster) -> Iterator[Want]:
                 owner, slash, rest = name.partition("/")
                 place, name = (owner, rest) if slash else (namespace, name)
                 yield Want(kinds.SECRET, place, name)
-                yield Want(kinds.SECRET, place, f"{name.removesuffix('-cacert')}-cacert")
     for rule in seen(cluster, kinds.DESTINATION_RULE):
         name = rule.text("spec", "trafficPolicy", "tls", "credentialName")
         if name:

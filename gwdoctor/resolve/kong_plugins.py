@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from gwdoctor import kinds
 from gwdoctor.cluster import Cluster, OutOfView
 from gwdoctor.model import Field, Kind, Resource
-from gwdoctor.resolve import ingress, kong_annotations
+from gwdoctor.resolve import certificates, ingress, kong_annotations
 
 PLUGINS = "konghq.com/plugins"
 #: What KIC reads the annotation on.
@@ -146,3 +146,27 @@ def ca_id(resource: Resource) -> Field:
     if resource.ref.kind == kinds.CONFIG_MAP:
         return resource.at("data", "id")
     return resource.at("id")
+
+
+def ca_problems(holder: Resource, cluster: Cluster) -> Iterator[tuple[Field, str]]:
+    """What Kong finds wrong with a Secret or ConfigMap that holds a CA certificate, and where."""
+    if not ca_id(holder).text():
+        yield ca_id(holder), "it has no id"
+    if holder.ref.kind == kinds.CONFIG_MAP:
+        pem = holder.text("data", "cert") or holder.text("data", "ca.crt")
+        count = pem.count("-----BEGIN CERTIFICATE-----")
+        if count != 1:
+            yield holder.at("data"), f"it holds {count} certificates under cert or ca.crt, not one"
+        return
+    key = next((key for key in ("cert", "ca.crt") if holder.has("pem", key)), "")
+    found = list(holder.each("pem", key, "certificates")) if key else []
+    field = holder.at("data", key or "cert")
+    if len(found) != 1:
+        problem = holder.text("pem", key, "problem") if key else ""
+        yield field, problem or f"it holds {len(found)} certificates under cert or ca.crt, not one"
+        return
+    if not found[0].flag("isCA"):
+        yield field, f"{found[0].text('subject')} is not a CA"
+    end = certificates.time_of(found[0].text("notAfter"))
+    if end is not None and end < cluster.now:
+        yield field, f"it expired on {certificates.date(found[0].text('notAfter'))}"

@@ -28,7 +28,8 @@ IN_ONE_PIECE = 2
 METADATA_LIST = f"{JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,{JSON}"
 METADATA = f"{JSON};as=PartialObjectMetadata;g=meta.k8s.io;v=v1,{JSON}"
 _CONTINUE = re.compile(rb'"continue"\s*:\s*"([^"\\]+)"')
-_HEAD = 4096
+_LAST_METADATA = re.compile(rb'"metadata"\s*:\s*\{[^{}]*\}\s*\}\s*$')
+_EDGE = 4096
 
 #: The `status` of a Trouble where the status was 200 and the body was no list.
 NO_LIST = -1
@@ -208,10 +209,16 @@ def decode_one(kind: Kind, body: bytearray | msgspec.Raw) -> Any:
 
 
 def _token(body: bytearray) -> str:
-    """Where the list goes on. API servers write `metadata` before `items`, which saves parsing."""
-    head = bytes(body[:_HEAD])
+    """Where the list goes on; found without parsing all of it where it can be.
+
+    Of the kinds that are built in, `metadata` stands before `items`; of the others it comes last.
+    """
+    head = bytes(body[:_EDGE])
     head = head[: max(head.find(b'"items"'), 0)]
-    if b'"metadata"' in head:
+    if b'"metadata"' not in head:
+        last = _LAST_METADATA.search(bytes(body[-_EDGE:]))
+        head = last[0] if last else b""
+    if head:
         found = _CONTINUE.search(head)
         if found:
             return found[1].decode()

@@ -52,7 +52,7 @@ class Document:
 
 def documents(text: str) -> Iterator[Document | YamlError]:
     """The documents of a file, one after the other; a broken one does not hide the next."""
-    for chunk, first_line in _chunks(text):
+    for chunk, first_line in chunks(text):
         try:
             yield from _Builder(first_line).build(chunk)
         except YamlError as error:
@@ -64,7 +64,7 @@ def documents(text: str) -> Iterator[Document | YamlError]:
             yield YamlError(f"the character U+{error.character:04X} may not stand there", line)
 
 
-def _chunks(text: str) -> Iterator[tuple[str, int]]:
+def chunks(text: str) -> Iterator[tuple[str, int]]:
     """The text cut before each `---`, with the number of its first line."""
     starts = [0, *(match.start() for match in _SEPARATOR.finditer(text) if match.start())]
     line, pending, pending_line = 1, "", 1
@@ -120,8 +120,10 @@ class _Builder:
             case yaml.ScalarEvent():
                 value = self._scalar(event)
             case yaml.MappingStartEvent():
+                self._confirm_tag(event, "map")
                 value = self._mapping(event, events, depth)
             case yaml.SequenceStartEvent():
+                self._confirm_tag(event, "seq")
                 value = []
                 while not isinstance(item := next(events), yaml.SequenceEndEvent):
                     value.append(self._value(item, events, depth + 1))
@@ -182,6 +184,10 @@ class _Builder:
         if isinstance(value, float) and not isfinite(value):
             raise YamlError(f"{text} is no number that JSON can hold", self._line(event))
         return value
+
+    def _confirm_tag(self, event: Any, plain: str) -> None:
+        if event.tag not in (None, "!", f"tag:yaml.org,2002:{plain}"):
+            raise YamlError(f"the tag {event.tag} cannot be read here", self._line(event))
 
     def _tagged(self, event: Any) -> Any:
         name = event.tag.removeprefix("tag:yaml.org,2002:")

@@ -112,7 +112,7 @@ def _go(work: Path, arguments: Sequence[str]) -> str:
     if process.returncode:
         # `go mod download -json` says what went wrong in its output.
         said = "\n".join((errors.strip() or output.strip()).splitlines()[-20:])
-        raise Unavailable(f"go {arguments[0]} failed:\n{said}")
+        raise Unavailable(f"go {arguments[0]} ended with code {process.returncode}:\n{said}")
     return output
 
 

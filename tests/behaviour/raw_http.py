@@ -9,7 +9,6 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import h2.config
 import h2.connection
 import h2.events
 from cryptography import x509
@@ -46,17 +45,17 @@ class Trust:
 class Http2:
     """One HTTP/2 connection, on which requests for any host may be sent, as browsers do."""
 
-    def __init__(self, connection: ssl.SSLSocket) -> None:
+    def __init__(self, connection: socket.socket) -> None:
         self._socket = connection
-        configuration = h2.config.H2Configuration(header_encoding="utf-8")
-        self._h2 = h2.connection.H2Connection(configuration)
+        self._scheme = "https" if isinstance(connection, ssl.SSLSocket) else "http"
+        self._h2 = h2.connection.H2Connection()
         self._h2.initiate_connection()
         self._send()
 
     def get(self, authority: str) -> Answer:
         """GET / of a host, on this connection."""
         stream = self._h2.get_next_available_stream_id()
-        head = {":method": "GET", ":scheme": "https", ":authority": authority, ":path": "/"}
+        head = {":method": "GET", ":scheme": self._scheme, ":authority": authority, ":path": "/"}
         self._h2.send_headers(stream, list(head.items()), end_stream=True)
         self._send()
         status, body = 0, b""
@@ -66,7 +65,7 @@ class Http2:
             for event in self._h2.receive_data(received):
                 match event:
                     case h2.events.ResponseReceived():
-                        status = int(dict(event.headers)[":status"])
+                        status = int(dict(event.headers)[b":status"])
                     case h2.events.DataReceived():
                         body += event.data
                         self._h2.acknowledge_received_data(event.flow_controlled_length, stream)
@@ -79,6 +78,7 @@ class Http2:
 
     def may_be_reused_for(self, host: str) -> bool:
         """Whether a browser would: the server's certificate covers the host."""
+        assert isinstance(self._socket, ssl.SSLSocket)
         der = self._socket.getpeercert(binary_form=True)
         assert der
         names = x509.load_der_x509_certificate(der).extensions.get_extension_for_class(
@@ -96,6 +96,13 @@ def http2(address: Address, sni: str, trust: Trust) -> Iterator[Http2]:
     """A connection opened for one host."""
     with _tls(address, sni, trust.context("h2")) as connection:
         assert connection.selected_alpn_protocol() == "h2"
+        yield Http2(connection)
+
+
+@contextmanager
+def http2_in_clear(address: Address) -> Iterator[Http2]:
+    """A connection without TLS, as gRPC clients open them."""
+    with closing(socket.create_connection(address, _PATIENCE)) as connection:
         yield Http2(connection)
 
 
@@ -122,7 +129,7 @@ def exchange(connection: socket.socket, host: str, path: str = "/") -> bytes:
 
 
 def parsed(received: bytes) -> Answer:
-    """An HTTP/1.1 answer; its headers are put before the body, as text."""
+    """An HTTP/1.1 answer."""
     head, _, body = received.partition(b"\r\n\r\n")
     status = head.split(b" ", 2)[1]
     return Answer(int(status), body.decode())

@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 import urllib3
 
 Config = dict[str, Any]
 Address = tuple[str, int]
+T = TypeVar("T")
 
 TYPES = "type.googleapis.com/envoy"
 #: Any free port of the loopback interface; Envoy says which one it got.
@@ -35,19 +36,17 @@ class RealEnvoy:
     listeners: Mapping[str, Address]
     access_log: Path
 
-    def requests(self) -> list[str]:
-        """The lines of its access log."""
-        self._ask("POST", "/reopen_logs")  # which writes out what it has kept back
-        return self.access_log.read_text().splitlines()
-
-    def state_of(self, what: str) -> str:
-        """What the admin interface answers to a path."""
-        return self._ask("GET", what)
-
-    def _ask(self, method: str, path: str) -> str:
-        answer = urllib3.request(method, self.admin + path, retries=False, timeout=10)
-        assert answer.status == 200, answer.data
-        return answer.data.decode()
+    def requests(self, number: int) -> list[str]:
+        """The lines of its access log, as soon as there are so many."""
+        url = f"{self.admin}/reopen_logs"  # which has it write out what it keeps back, by and by
+        deadline = time.monotonic() + _PATIENCE
+        while time.monotonic() < deadline:
+            assert urllib3.request("POST", url, retries=False, timeout=10).status == 200
+            lines = self.access_log.read_text().splitlines()
+            if len(lines) >= number:
+                return lines
+            time.sleep(0.05)
+        raise AssertionError(f"fewer than {number} requests in the access log: {lines}")
 
 
 @contextmanager
@@ -64,7 +63,7 @@ def running(config: Config, folder: Path) -> Iterator[RealEnvoy]:
     with log.open("w") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
     try:
-        admin = f"http://{_eventually(process, log, lambda: told.read_text())}"
+        admin = f"http://{_eventually(process, log, told.read_text)}"
         _eventually(process, log, lambda: _ready(admin))
         yield RealEnvoy(admin, _listeners(admin), folder / "access.log")
     finally:
@@ -76,7 +75,7 @@ def running(config: Config, folder: Path) -> Iterator[RealEnvoy]:
             process.wait()
 
 
-def _eventually(process: subprocess.Popen[bytes], log: Path, look: Any) -> Any:
+def _eventually(process: subprocess.Popen[bytes], log: Path, look: Callable[[], T]) -> T:
     deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline and process.poll() is None:
         with suppress(OSError, urllib3.exceptions.HTTPError):

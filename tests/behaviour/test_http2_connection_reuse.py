@@ -81,6 +81,7 @@ def two_secrets() -> list[Manifest]:
 
 
 def _server_of_b(objects: Sequence[Manifest]) -> Manifest:
+    server: Manifest
     (server,) = (
         server
         for each in objects
@@ -112,6 +113,11 @@ class GatewayPod:
         """One request to port 80."""
         return raw_http.plain(self.envoy.listeners["80"], host)
 
+    def in_clear_over_http2(self, *authorities: str) -> list[Answer]:
+        """Requests over one HTTP/2 connection to port 80."""
+        with raw_http.http2_in_clear(self.envoy.listeners["80"]) as connection:
+            return [connection.get(authority) for authority in authorities]
+
 
 @contextmanager
 def gateway_pod(objects: Sequence[Manifest], folder: Path, trust: Trust) -> Iterator[GatewayPod]:
@@ -123,7 +129,7 @@ def test_a_reused_connection_is_answered_404(tmp_path: Path, trust: Trust) -> No
     with gateway_pod(two_secrets(), tmp_path, trust) as pod:
         reused = pod.reusing(A, A, B, f"{A}:8443")
         other_way = pod.reusing(B, B, A)
-        log = pod.envoy.requests()
+        log = pod.envoy.requests(len(reused + other_way))
 
     assert reused == [SERVED_A, NOT_FOUND, SERVED_A]
     assert other_way == [SERVED_B, NOT_FOUND]
@@ -180,8 +186,9 @@ def test_the_documents_own_filter_breaks_every_request(tmp_path: Path, trust: Tr
             *pod.reusing(B, B),
             pod.over_http1(A, A),
             pod.in_clear(A),
+            *pod.in_clear_over_http2(A),
         ]
-        log = pod.envoy.requests()
+        log = pod.envoy.requests(len(answers))
 
     assert {answer.status for answer in answers} == {421}
     assert {line.split('" ')[1].split(" authority")[0] for line in log} == {"421 - lua_response"}
@@ -206,3 +213,4 @@ def assert_others_are_left_alone(pod: GatewayPod) -> None:
     assert pod.over_http1(A, B) == NOT_FOUND
     assert pod.in_clear(A) == SERVED_A
     assert pod.in_clear(B) == NOT_FOUND
+    assert pod.in_clear_over_http2(A, B) == [SERVED_A, NOT_FOUND]

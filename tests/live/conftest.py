@@ -7,6 +7,7 @@ With `--kubeconfig` the tests that ask for `cluster` or `namespace` use that clu
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -80,3 +81,23 @@ def real_envoy_gateway(control_plane: ControlPlane) -> Iterator[str]:
         yield envoy_gateway.CONTROLLER
         control_plane.end(envoy_gateway.NAME)
         control_plane.forget()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What became of the fixes (test_closure.py), counted; with -v each that does not simply hold."""
+    told = [
+        str(value)
+        for outcome in ("passed", "failed", "skipped")
+        for report in terminalreporter.stats.get(outcome, ())
+        for key, value in report.user_properties
+        if key == "closure"
+    ]
+    if not told:
+        return
+    counts = Counter(line.partition(": ")[0] for line in told)
+    summary = ", ".join(f"{number} {outcome}" for outcome, number in counts.most_common())
+    terminalreporter.write_line(f"fixes on the API server: {summary}")
+    if terminalreporter.config.get_verbosity() > 0:
+        for line in sorted(told):
+            if not line.startswith("hold: "):
+                terminalreporter.write_line(f"  {line}")

@@ -111,7 +111,13 @@ def assert_conditions(control_plane: ControlPlane) -> None:
         assert of(listener)["ResolvedRefs"] == ("True", "ResolvedRefs")
     for name in ("ssl-redirect", "api"):
         route = control_plane.get(GATEWAY_API, "HTTPRoute", name, "edge")
-        (parent,) = route["status"]["parents"]
+        # The controller leaves the entry of the parentRef that the fix has changed, so there may be two.
+        bound = route["spec"]["parentRefs"][0]["sectionName"]
+        (parent,) = (
+            each
+            for each in route["status"]["parents"]
+            if each["parentRef"].get("sectionName") == bound
+        )
         assert of(parent)["Accepted"] == ("True", "Accepted")
         assert of(parent)["ResolvedRefs"] == ("True", "ResolvedRefs")
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -90,8 +92,6 @@ def test_a_snapshot_gives_the_report_of_the_cluster(
 
 @needs_kubectl
 def test_kubectl_finds_its_plugin(cluster: Cluster, filter_in: str, tmp_path: Path) -> None:
-    import subprocess
-
     plugin = tmp_path / "kubectl-gwdoctor"
     plugin.symlink_to(Path(sys.executable).with_name("kubectl-gwdoctor"))
     path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
@@ -112,8 +112,6 @@ def test_kubectl_finds_its_plugin(cluster: Cluster, filter_in: str, tmp_path: Pa
 @pytest.fixture
 def fixed_by_the_printed_line(cluster: Cluster, filter_in: str, tmp_path: Path) -> tuple[str, str]:
     """The namespace and the line, after the YAML of the text report was given to it."""
-    import subprocess
-
     lines = scan(cluster, *ONLY, "-n", filter_in).out.splitlines()
     start = next(n for n, line in enumerate(lines) if "# kubectl apply" in line)
     command = lines[start].strip().removeprefix("# ")
@@ -165,3 +163,41 @@ def test_the_deadline_ends_the_run_and_is_told(cluster: Cluster) -> None:
 
     assert done.code in (3, 4)
     assert "--timeout" in done.err or done.report["summary"]["incomplete"]
+
+
+@needs_kubectl
+def test_what_apply_would_leave_there_is_patched_by_the_printed_line(
+    cluster: Cluster, namespace: str
+) -> None:
+    """A backend by name becomes one by number: applied, both would stand, which is refused."""
+    cluster.apply(
+        f"""
+apiVersion: v1
+kind: Service
+metadata: {{name: shop, namespace: {namespace}}}
+spec:
+  ports: [{{port: 8000}}]
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {{name: shop, namespace: {namespace}}}
+spec:
+  ingressClassName: nginx
+  defaultBackend: {{service: {{name: shop, port: {{name: web}}}}}}
+"""
+    )
+    check = ("--select", "ingress/backend-port-missing", "-n", namespace)
+
+    found = scan(cluster, *check, "-o", "json").report["findings"]
+    (finding,) = found
+    (command,) = finding["fix"]["commands"]
+    subprocess.run(
+        [*shlex.split(command), "--kubeconfig", str(cluster.kubeconfig)],
+        check=True,
+        capture_output=True,
+    )
+
+    assert finding["fix"]["manifests"] == []
+    assert scan(cluster, *check, "-o", "json").ids == []
+    ingress = cluster.get("networking.k8s.io/v1", "Ingress", "shop", namespace)
+    assert ingress["spec"]["defaultBackend"]["service"]["port"] == {"number": 8000}

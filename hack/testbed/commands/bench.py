@@ -19,7 +19,15 @@ def main() -> None:
     """Run the command line; what goes wrong is one message and exit code 1."""
     arguments = _parser().parse_args()
     gwdoctor = str(Path(sys.executable).with_name("gwdoctor"))
-    command = arguments.command or [gwdoctor, "scan", "--all-namespaces", "-o", "json"]
+    command = arguments.command or [
+        gwdoctor,
+        "scan",
+        "--all-namespaces",
+        "-o",
+        "json",
+        "--timeout",
+        "600s",
+    ]
     control_plane = ControlPlane.attach(run_folder())
     if not control_plane:
         sys.exit("hack/bench: no control plane runs: hack/cluster up, then hack/fleet")
