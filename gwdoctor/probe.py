@@ -11,10 +11,7 @@ from typing import ClassVar
 from gwdoctor.cluster import Cluster, OutOfView
 from gwdoctor.model import Confidence, Field, Finding, Fix, Kind, Resource, Severity, Skip
 
-
-@cache
-def _page(probe: type[Probe]) -> str:
-    return inspect.cleandoc(probe.__doc__ or "")
+_clean = cache(inspect.cleandoc)  # a page is asked for with every finding
 
 
 class Probe:
@@ -59,7 +56,7 @@ class Probe:
     @classmethod
     def doc(cls) -> str:
         """The page, in Markdown."""
-        return _page(cls)
+        return _clean(cls.__doc__ or "")
 
     @classmethod
     def title(cls) -> str:

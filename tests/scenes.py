@@ -31,7 +31,10 @@ EXPECTED: dict[str, set[tuple[str, str]]] = {
     },
     "002_istio_shared_certificate": {
         ("istio/tls-server-overlap", "Gateway authory/authory-gateway"),
-        ("istio/misdirected-lua-answers-every-request", "EnvoyFilter istio-ingress/misdirected-request"),
+        (
+            "istio/misdirected-lua-answers-every-request",
+            "EnvoyFilter istio-ingress/misdirected-request",
+        ),
     },
     "003_envoy_gateway_nlb": {
         ("aws/annotations-on-gateway-metadata", "Gateway edge/gw"),

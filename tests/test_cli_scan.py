@@ -236,7 +236,7 @@ def test_a_namespace_is_lent_to_what_names_none(here: Here, tmp_path: Path) -> N
 
 def test_data_goes_to_stdout_and_talk_to_stderr(here: Here, tmp_path: Path) -> None:
     file = written(tmp_path, "a.yaml", BROKEN + "---\na: [\n")
-    line = BROKEN.count("\n") + 3
+    line = BROKEN.count("\n") + 2
 
     done = here("scan", "-f", file, *ONLY, "-o", "json")
 

@@ -72,7 +72,7 @@ def _matches(part: str, labels: dict[str, str]) -> bool:
 class Reads(Probe):
     """A probe of these kinds."""
 
-    subjects: tuple[Kind, ...] = ()
+    subjects = ()
 
     def check(self, subject: Resource, cluster: Cluster) -> Iterator[Finding]:
         yield from ()

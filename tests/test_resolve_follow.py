@@ -23,10 +23,12 @@ def picture(
     namespaces: Iterable[str] | None = None,
     absent: Iterable[Ref] = (),
     missing: Iterable[Kind] = (),
+    whole_pods: bool = False,
 ) -> Cluster:
     """A cluster after the first round of a live scan that read these objects."""
+    resources = casefile.resources_of(casefile.documents(dedent(manifests)))
     return Cluster(
-        casefile.resources_of(casefile.documents(dedent(manifests))),
+        (r for r in resources if whole_pods or r.ref.kind != kinds.POD_WHOLE),
         asked=asked,
         namespaces=namespaces,
         absent=absent,
@@ -136,7 +138,8 @@ apiVersion: v1
 kind: Pod
 metadata: {{name: cm, namespace: security}}
 spec: {{containers: [{{name: c, image: quay.io/jetstack/cert-manager-controller:v1.21.2}}]}}
-"""
+""",
+        whole_pods=True,
     )
 
     assert ("security", "root") in wanted(cluster, kinds.SECRET)
@@ -344,6 +347,20 @@ def test_a_service_without_a_selector_has_no_pods() -> None:
     cluster = picture(backends(1).replace("selector: {app: web-0}, ", ""))
 
     assert wanted(cluster, kinds.POD_WHOLE) == set()
+
+
+def test_secrets_that_a_proxy_mounts() -> None:
+    cluster = picture(
+        """
+        apiVersion: v1
+        kind: Pod
+        metadata: {name: kong-1, namespace: kong}
+        spec: {volumes: [{name: a, secret: {secretName: default-tls}}, {name: b, emptyDir: {}}]}
+        """,
+        whole_pods=True,
+    )
+
+    assert wanted(cluster, kinds.SECRET) == {("kong", "default-tls")}
 
 
 def test_pods_that_events_speak_of() -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import casefile
+import certs
 import pytest
 import scenes
 
@@ -15,7 +16,7 @@ from gwdoctor.model import Report
 
 
 def report_of(document: str, state: str) -> Report:
-    cluster = casefile.cluster_of(scenes.manifests(document, state, casefile.certs.NOW))
+    cluster = casefile.cluster_of(scenes.manifests(document, state, certs.NOW))
     return scan(cluster, list(catalogue().values()))
 
 

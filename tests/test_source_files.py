@@ -212,7 +212,7 @@ GOOD = "apiVersion: v1\nkind: Service\nmetadata: {name: good}\n"
         ("# nothing\n---\n", "a.yaml", "broken", "is empty"),
         (b"\x00\xff\xfe\xfa", "a.yaml", "broken", "is no text"),
         (b"\x1f\x8b\x08", "a.yaml", "broken", "--snapshot"),
-        (GOOD + "---\na: [1\n", "a.yaml:6", "broken", "is not valid YAML"),
+        (GOOD + "---\na: [1\n", "a.yaml:5", "broken", "is not valid YAML"),
         (GOOD + "---\na: 1\na: 2\n", "a.yaml:6", "broken", "stands twice"),
         (GOOD + "---\nname: {{ .Values.x }}\n", "a.yaml:5", "broken", "helm template"),
         (GOOD + "---\nkind: Service\n", "a.yaml:5", "broken", "apiVersion is missing"),
@@ -261,7 +261,7 @@ def test_what_is_good_beside_it_is_still_read(tmp_path: Path) -> None:
     files = read(tmp_path, f"a: [\n---\n{GOOD}---\nb: 1\n")
 
     assert names(files) == ["Service default/good"]
-    assert told(files, tmp_path) == [("a.yaml:2", "broken"), ("a.yaml:7", "broken")]
+    assert told(files, tmp_path) == [("a.yaml:1", "broken"), ("a.yaml:7", "broken")]
 
 
 def test_an_item_of_a_json_list_is_named_with_its_line(tmp_path: Path) -> None:

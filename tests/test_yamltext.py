@@ -92,7 +92,7 @@ def test_a_broken_document_does_not_hide_the_next() -> None:
 
     assert [d.value if isinstance(d, Document) else d.line for d in found] == [
         {"a": 1},
-        4,
+        3,
         {"c": 3},
     ]
 

@@ -59,8 +59,7 @@ def run(
     wanted = Wanted.of(choice, given)
     with inputs.opened(given, probes, connection=connection, time=time, talk=talk) as seen:
         report, prover = judge(seen, probes, wanted)
-        for note in seen.notes:
-            talk.warn(str(note))
+        talk.notes(seen.notes)
         picked = replace(report, findings=tuple(_picked(report, asked, talk)))
         budget = Budget(out_of_time=lambda: seen.deadline.passed)
         picked = proven(picked, prover, budget)

@@ -74,7 +74,7 @@ def opened(
     if given.filename and given.snapshot:
         raise Mistake("-f and --snapshot exclude each other")
     if given.filename:
-        yield _files(given, probes, namespaces, now or datetime.now(UTC), deadline)
+        yield _files(given, probes, namespaces, now or datetime.now(UTC), deadline, talk)
     elif given.snapshot:
         snapshot = _opened(given.snapshot)
         talk.say(1, f"the snapshot was taken at {snapshot.taken.isoformat()}")
@@ -116,15 +116,14 @@ def _files(
     namespaces: frozenset[str] | None,
     now: datetime,
     deadline: Deadline,
+    talk: Talk,
 ) -> Seen:
     # as with kubectl apply: what says no namespace goes where -n says
     default = next(iter(namespaces)) if namespaces and len(namespaces) == 1 else "default"
     files = Files(given.filename or (), default_namespace=default)
     if not files.objects:
-        reasons = "".join(f"\n  {note}" for note in files.notes)
-        raise Mistake(
-            f"there is no Kubernetes object in {', '.join(given.filename or ())}{reasons}"
-        )
+        talk.notes(files.notes)
+        raise Mistake(f"there is no Kubernetes object in {', '.join(given.filename or ())}")
     seen = from_source(files, probes, namespaces, now, deadline, Target())
     return replace(seen, notes=files.notes)
 

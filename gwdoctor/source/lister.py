@@ -249,7 +249,7 @@ def decode_page(read: Read, body: bytearray) -> None:
         if item.metadata.name:
             read.resources.append(decode.resource(kind, version, item))
         else:
-            read.gaps.append(Gap(kind=kind, reason="an object has no metadata.name", name="?"))
+            read.gaps.append(Gap(kind=kind, reason="one cannot be read: it has no metadata.name"))
 
 
 def _one_by_one(read: Read, raw_items: Iterable[msgspec.Raw]) -> Iterator[Any]:
@@ -266,14 +266,17 @@ class _Identity(msgspec.Struct):
 
 
 def broken(kind: Kind, raw: bytearray | msgspec.Raw, error: msgspec.ValidationError) -> Gap:
-    """The gap that an object leaves whose fields have other types than its kind promises."""
+    """The gap that an object leaves whose fields have other types than its kind promises.
+
+    It is a gap of its whole namespace: what else a check finds there is not all there is.
+    """
     metadata = msgspec.json.decode(raw, type=_Identity).metadata
     known = metadata if isinstance(metadata, dict) else {}
     name, namespace = known.get("name"), known.get("namespace")
+    of = name if isinstance(name, str) else "without a name"
     return Gap(
         kind=kind,
-        reason=f"cannot be read: {decode.where(error)}",
-        name=name if isinstance(name, str) else "?",
+        reason=f"one, {of}, cannot be read: {decode.where(error)}",
         namespace=namespace if isinstance(namespace, str) and READINGS[kind].namespaced else "",
     )
 

@@ -309,7 +309,8 @@ class Live:
                     try:
                         resources.append(self._decoded(want.kind, outcome))
                     except msgspec.ValidationError as error:
-                        gaps.append(lister.broken(want.kind, outcome, error))
+                        trouble = Trouble(f"cannot be read: {decode.where(error)}")
+                        gaps.append(_named_gap(want, trouble))
                     except lister.UNREADABLE:
                         gaps.append(_named_gap(want, Trouble("the answer is broken JSON")))
                 elif isinstance(outcome, Trouble) and outcome.status == 404:

@@ -58,7 +58,8 @@ def documents(text: str) -> Iterator[Document | YamlError]:
         except YamlError as error:
             yield error
         except yaml.MarkedYAMLError as error:
-            yield YamlError(_problem(error), first_line + _error_line(error))
+            last = chunk.rstrip().count("\n")  # an end that comes too soon is found behind it
+            yield YamlError(_problem(error), first_line + min(_error_line(error), last))
         except yaml.reader.ReaderError as error:
             line = first_line + chunk.count("\n", 0, error.position)
             yield YamlError(f"the character U+{error.character:04X} may not stand there", line)

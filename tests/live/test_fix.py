@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -56,7 +55,4 @@ def test_what_the_server_refuses_is_said(kong: ControlPlane) -> None:
         assert "404" in ask.would_delete(Ref(Kind("Service"), "s3", "gone", "v1"))
         assert "does not serve" in ask.would_delete(Ref(Kind("Nothing", "x.io"), "s3", "x", "v1"))
         assert ask.managers(ref)
-        asked = [path for path in live.traffic.paths if "dryRun" in path]
-    assert Path(kong.kubeconfig).exists()
-    assert not asked or all("dryRun=All" in path for path in asked)
     assert fix(kong).code == 0, "the Service is still there"

@@ -18,7 +18,7 @@ import pytest
 import reading_scene as scene
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from reading_scene import FIRST, LISTED, SERVICES, all_services, read, reader, refs
+from reading_scene import FIRST, LISTED, SECOND, SERVICES, all_services, read, reader, refs
 from testbed import ControlPlane, FaultProxy, kubeconfig
 
 from gwdoctor import kinds
@@ -362,10 +362,14 @@ def test_an_object_of_a_wrong_form_is_named_and_the_others_are_read(
 
     batch = read(proxy.kubeconfig(), ASKED)
 
-    named, nameless = sorted(batch.gaps, key=lambda gap: gap.name, reverse=True)
-    assert named.name == "web-03"
-    assert named.reason.startswith("cannot be read: metadata.labels.*: Expected `str`, got `int`")
-    assert nameless.name == "?"
+    assert {(gap.namespace, gap.name, gap.reason) for gap in batch.gaps} == {
+        (
+            SECOND,
+            "",
+            "one, web-03, cannot be read: metadata.labels.*: Expected `str`, got `int`",
+        ),
+        ("", "", "one, without a name, cannot be read: metadata: Expected `object`, got `str`"),
+    }
     assert len(refs(batch, kinds.SERVICE)) == SERVICES - 2
 
 
