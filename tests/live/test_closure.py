@@ -144,7 +144,7 @@ def _mutated(finding: Finding, mutate: Callable[[dict[str, Any]], object]) -> Fi
             "aws/annotations-on-gateway-metadata",
             "page",
             that_never_rests,
-            "the second time changes /registry/gateway.networking.k8s.io/gatewayclasses/eg",
+            "each time changes /registry/gateway.networking.k8s.io/gatewayclasses/eg",
             marks=pytest.mark.skipif(not shutil.which("kubectl"), reason="no kubectl on PATH"),
         ),
         (

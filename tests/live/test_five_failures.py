@@ -30,7 +30,7 @@ def scan(control_plane: ControlPlane, *more: str) -> Report:
 
 
 def load(control_plane: ControlPlane, state: str) -> None:
-    control_plane.reset()
+    control_plane.forget()
     for document in scenes.DOCUMENTS:
         text = yaml.safe_dump_all(scenes.manifests(document, state))
         control_plane.apply(text, status=True)
@@ -40,7 +40,7 @@ def load(control_plane: ControlPlane, state: str) -> None:
 def broken(control_plane: ControlPlane) -> Iterator[Report]:
     load(control_plane, "broken")
     yield scan(control_plane)
-    control_plane.reset()
+    control_plane.forget()
 
 
 def where(finding: dict[str, Any]) -> str:
@@ -75,6 +75,6 @@ def test_the_healthy_twins_are_silent(control_plane: ControlPlane) -> None:
 
     report = scan(control_plane)
 
-    control_plane.reset()
+    control_plane.forget()
     assert [(f["check"], f["message"]) for f in report["findings"]] == []
     assert report["not_checked"] == []

@@ -23,10 +23,10 @@ from gwdoctor.source.live import connect
 
 @pytest.fixture(scope="module")
 def filled(control_plane: ControlPlane) -> Iterator[ControlPlane]:
-    control_plane.reset()
+    control_plane.forget()
     control_plane.apply(scene.manifests())
     yield control_plane
-    control_plane.reset()
+    control_plane.forget()
 
 
 @pytest.fixture
@@ -161,6 +161,22 @@ def test_fetch_tells_present_from_absent(filled: ControlPlane) -> None:
     }
 
 
+@pytest.mark.parametrize("name", ["..", ".", "../../configmaps/settings", "a%2Fb", "a?b=c", "ü b"])
+def test_what_stands_where_a_name_should_leads_nowhere_else(proxy: FaultProxy, name: str) -> None:
+    wants = [Want(kinds.SECRET, FIRST, name), Want(kinds.SECRET, name, "serving")]
+
+    with reader(proxy.kubeconfig()) as live:
+        proxy.clear()
+        batch = live.fetch(wants)
+
+    assert batch.resources == batch.gaps == ()
+    assert batch.absent == {Ref(want.kind, want.namespace, want.name) for want in wants}
+    for exchange in proxy.requests:
+        assert exchange.path.startswith("/api/v1/namespaces/")
+        assert exchange.path.count("/") == 6
+        assert exchange.query == ""
+
+
 # --- rights ------------------------------------------------------------------------------
 
 
@@ -273,6 +289,21 @@ def test_several_namespaces_of_which_one_is_forbidden(rights: ControlPlane) -> N
     assert batch.target.namespaces == (FIRST, SECOND)
 
 
+def test_what_lies_outside_is_no_gap_of_the_scan(rights: ControlPlane) -> None:
+    everything = [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["get", "list"]}]
+    grant(rights, everything, FIRST)
+
+    with reader(rights.kubeconfig_of("alice"), namespaces=[FIRST]) as live:
+        wide = live.fetch([Want(kinds.POD, labels="app=web")])
+        outside = live.fetch([Want(kinds.SERVICE, SECOND)])
+
+    assert [resource.ref for resource in wide.resources] == [Ref(kinds.POD, FIRST, "web")]
+    assert wide.gaps == ()  # beyond the namespace nothing is claimed to be read anyway
+    (gap,) = outside.gaps
+    assert (gap.namespace, gap.claimed) == (SECOND, False)
+    assert outside.listed == frozenset()
+
+
 def test_the_namespace_of_the_context_is_the_default(filled: ControlPlane) -> None:
     batch = read(filled.kubeconfig, [kinds.SERVICE], namespaces=())
 
@@ -283,6 +314,8 @@ def test_the_namespace_of_the_context_is_the_default(filled: ControlPlane) -> No
 def test_a_namespace_that_does_not_exist_is_no_healthy_one(filled: ControlPlane) -> None:
     with pytest.raises(NoCluster, match="namespace 'typo' does not exist in https://127"):
         reader(filled.kubeconfig, namespaces=[FIRST, "typo"])
+    with pytest.raises(NoCluster, match=r"'\.\.' is no name of a namespace"):
+        reader(filled.kubeconfig, namespaces=[".."])
 
 
 # --- who we are --------------------------------------------------------------------------
