@@ -36,18 +36,18 @@ def manifests() -> Iterator[dict[str, Any]]:
             endpoints=[{"addresses": ["10.0.0.1"], "conditions": {"ready": True}}],
             ports=[{"name": "http", "port": 80, "protocol": "TCP"}],
         )
+        yield _object(
+            "networking.istio.io/v1",
+            "VirtualService",
+            namespace,
+            f"web-{number:02}",
+            spec={"hosts": ["web"], "http": [{"route": [{"destination": {"host": "web"}}]}]},
+        )
     for namespace in (FIRST, SECOND):
         yield pod(namespace, "web", {"app": "web"})
         yield tls_secret(namespace, "serving")
         yield _object("v1", "Secret", namespace, "opaque", type="Opaque", data=_key_of_an_app())
         yield _object("v1", "ConfigMap", namespace, "settings", data={"a": "b"})
-        yield _object(
-            "networking.istio.io/v1",
-            "VirtualService",
-            namespace,
-            "web",
-            spec={"hosts": ["web"], "http": [{"route": [{"destination": {"host": "web"}}]}]},
-        )
 
 
 def pod(namespace: str, name: str, labels: dict[str, str], **container: Any) -> dict[str, Any]:

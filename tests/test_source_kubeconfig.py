@@ -9,6 +9,7 @@ import os
 import shutil
 import stat
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -547,6 +548,8 @@ def several_files(w: World) -> Flags:
     first["contexts"] = [{"name": "one", "context": {"cluster": "c", "user": "u"}}]
     first["current-context"] = "one"
     second = config({"server": "https://127.0.0.1:1"}, {"token": "second"})
+    second["users"].append({"name": "v", "user": {"token": "v"}})
+    second["contexts"][0]["context"]["user"] = "v"
     w.write("first", first)
     w.write("second", second)
     w.environment = {"KUBECONFIG": f"gone:{w.folder}/first::{w.folder}/second:first"}
@@ -1129,6 +1132,21 @@ def test_an_error_names_file_and_field(
 
     with pytest.raises(NoCluster, match=f"kubeconfig .*config: {told}"):
         get(resolve(flags))
+
+
+def test_a_socks_proxy_without_the_package_for_it_is_named(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "socks", None)
+    monkeypatch.delitem(sys.modules, "urllib3.contrib.socks", raising=False)
+    cluster = world.cluster(**{"proxy-url": "socks5://jane:secret@127.0.0.1:1"})
+
+    with pytest.raises(
+        NoCluster, match=r"clusters\[0\] \(c\): .*proxy socks5://127.0.0.1:1"
+    ) as told:
+        get(resolve(one_file(world, config(cluster))))
+
+    assert "secret" not in str(told.value)
 
 
 def test_broken_yaml_is_named_with_its_line(world: World) -> None:

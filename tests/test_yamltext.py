@@ -54,12 +54,16 @@ def errors(text: str) -> list[tuple[int, str]]:
         ("0o14", 12),
         ("0x1F", 31),
         ("-0b11", -3),
+        ("0b-1", -1),
         ("089", 89),
         ("1_000", 1000),
         ("1.0", 1),
         ("1e3", 1000),
         ("1.5e+3", 1500),
         (".5", 0.5),
+        (".5_0", 0.5),
+        (".0e_0", ".0e_0"),
+        ("-.5_0", -0.5),
         ("+5", 5),
         ("-", "-"),
         ("0x", "0x"),
@@ -197,7 +201,7 @@ def _is_plain(text: str) -> bool:
 
 
 @needs_kubectl
-@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
 @given(scalars=st.lists(_SCALARS.filter(_is_plain), min_size=100, max_size=200, unique=True))
 def test_scalars_are_read_as_kubectl_reads_them(
     scalars: list[str], tmp_path_factory: pytest.TempPathFactory

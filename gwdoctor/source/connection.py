@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -28,6 +28,8 @@ from gwdoctor.version import __version__
 JSON = "application/json"
 #: How often a request is repeated that failed for a reason that may pass, and how long after.
 PAUSES = (0.2, 0.8, 2.4)
+#: A server that asks for a longer pause is not waited for.
+LONGEST_PAUSE = 60.0
 CONNECT_SECONDS = 10.0
 #: A server that sends nothing for so long is given up, where --request-timeout says no other.
 SILENCE_SECONDS = 30.0
@@ -59,7 +61,6 @@ class Traffic:
     requests: int = 0
     repeated: int = 0
     bytes: int = 0
-    paths: list[str] = field(default_factory=list)  #: in order; with their query
 
 
 class Connection:
@@ -161,12 +162,18 @@ class Connection:
             self._sleep(pause if wait is None else wait, trouble)
 
     def _sleep(self, seconds: float, trouble: Trouble) -> None:
-        if seconds >= self.deadline.left:
-            if self.deadline.left < 1:
-                raise OutOfTime
+        if self.deadline.left < 1 <= seconds:
+            raise OutOfTime
+        if seconds >= min(self.deadline.left, LONGEST_PAUSE):
             raise Trouble(f"{trouble}; it asks to come again in {seconds:g} s", trouble.status)
-        self.traffic.repeated += 1
+        self._count(repeated=1)
         time.sleep(seconds)
+
+    def _count(self, *, requests: int = 0, repeated: int = 0, size: int = 0) -> None:
+        with self._lock:
+            self.traffic.requests += requests
+            self.traffic.repeated += repeated
+            self.traffic.bytes += size
 
     # --- one request ---------------------------------------------------------------------
 
@@ -183,7 +190,7 @@ class Connection:
 
         limit = self.deadline.capped(self._request_timeout)
         silence = self._request_timeout or SILENCE_SECONDS
-        self.traffic.requests += 1
+        self._count(requests=1)
         try:
             response = self._pool_for(proof).request(
                 method,
@@ -209,7 +216,7 @@ class Connection:
             raise self._told(error) from None
         except ValueError as error:  # a header or URL that http.client will not send
             raise Trouble(f"{self.access.server} cannot be asked: {error}") from None
-        self.traffic.bytes += len(content)
+        self._count(size=len(content))
         return _Answer(response.status, dict(response.headers.items()), content)
 
     def _headers(self, given: Mapping[str, str], proof: Proof, encoding: str) -> Any:
@@ -277,7 +284,8 @@ class Connection:
                 connection_pool_maxsize=self._connections,
                 tls_server_name=cluster.tls_server_name or None,
                 verify_ssl=not cluster.insecure_skip_tls_verify,
-                proxy=self._proxy or None,
+                # as Go does, the proxy resolves the name of the server
+                proxy=self._proxy.replace("socks5://", "socks5h://", 1) or None,
                 no_proxy=None,
                 proxy_headers=_proxy_login(self._proxy),
             )

@@ -211,7 +211,8 @@ def _run(plugin: Exec, access: Access, where: str, time_left: float) -> bytes:
             env=environment,
             stdin=None if interactive else subprocess.DEVNULL,
             stdout=subprocess.PIPE,  # stderr is the plugin's way to talk to the user
-            timeout=None if time_left == float("inf") else max(time_left, 0.1),
+            # a little before the deadline, so that it is ended while we still can
+            timeout=None if time_left == float("inf") else max(time_left - 0.3, 0.1),
             check=False,
         )
     except subprocess.TimeoutExpired:

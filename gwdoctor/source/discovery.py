@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
@@ -29,8 +30,16 @@ class Served:
 
     def path(self, namespace: str = "", name: str = "") -> str:
         """The path of the list, or of one object."""
-        middle = f"/namespaces/{namespace}" if namespace and self.namespaced else ""
-        return f"{self.root}{middle}/{self.plural}{f'/{name}' if name else ''}"
+        steps = [self.root]
+        if namespace and self.namespaced:
+            steps += ["namespaces", quote(namespace, "")]
+        steps += [self.plural, *([quote(name, "")] if name else ())]
+        return "/".join(steps)
+
+
+def can_be_a_name(text: str) -> bool:
+    """Whether the API server could hold an object of this name: it has to fit into a path."""
+    return text not in ("", ".", "..") and "/" not in text and "%" not in text
 
 
 @dataclass(slots=True)

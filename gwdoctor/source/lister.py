@@ -281,7 +281,19 @@ def broken(kind: Kind, raw: bytearray | msgspec.Raw, error: msgspec.ValidationEr
     )
 
 
+_NUMEROUS = (
+    kinds.POD,
+    kinds.ENDPOINT_SLICE,
+    kinds.SERVICE,
+    kinds.SECRET,
+    kinds.VIRTUAL_SERVICE,
+    kinds.DESTINATION_RULE,
+    kinds.HTTP_ROUTE,
+    kinds.INGRESS,
+    kinds.CERTIFICATE_REQUEST,
+)
+
+
 def in_order(wanted: Iterable[Kind]) -> list[Kind]:
-    """The kinds that are numerous in any cluster first, so that no long list begins last."""
-    first = (kinds.POD, kinds.ENDPOINT_SLICE, kinds.SERVICE, kinds.SECRET)
-    return sorted(wanted, key=lambda kind: (kind not in first, kind))
+    """The kinds that are often numerous first, so that no long list begins last."""
+    return sorted(wanted, key=lambda kind: (kind not in _NUMEROUS, kind))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Self
+from urllib.parse import quote
 
 import msgspec
 
@@ -18,7 +19,7 @@ from gwdoctor.source.batch import Batch, NoCluster, Want
 from gwdoctor.source.connection import JSON, Connection, OutOfTime, Traffic, Trouble
 from gwdoctor.source.crew import Crew
 from gwdoctor.source.deadline import Deadline
-from gwdoctor.source.discovery import Discovery, Served, discover, next_guess
+from gwdoctor.source.discovery import Discovery, Served, can_be_a_name, discover, next_guess
 from gwdoctor.source.lister import Listing, Progress, Read
 from gwdoctor.source.questions import Questions
 
@@ -161,8 +162,10 @@ class Live:
 
     def _check_namespace(self, name: str) -> None:
         """A scan of a namespace that does not exist would find nothing wrong with it."""
+        if not can_be_a_name(name):
+            raise NoCluster(f"{name!r} is no name of a namespace")
         try:
-            body = self._connection.get(f"/api/v1/namespaces/{name}", accept=lister.METADATA)
+            body = self._connection.get(f"/api/v1/namespaces/{quote(name)}", accept=lister.METADATA)
         except Trouble as trouble:
             if trouble.status == 404:
                 server = self._connection.access.server
@@ -209,7 +212,7 @@ class Live:
             [
                 Listing(want.kind, self._discovery.served[want.kind], want.namespace, want.labels)
                 for want in known
-                if not want.name
+                if not want.name and (not want.namespace or can_be_a_name(want.namespace))
             ]
         )
         batch = self._batch((*reads, *self._nearer(reads)))
@@ -299,9 +302,11 @@ class Live:
         resources: list[Resource] = []
         gaps: list[Gap] = []
         absent: set[Ref] = set()
-        unanswered = dict.fromkeys(wants)
+        possible = [want for want in wants if self._can_exist(want)]
+        absent.update(Ref(w.kind, w.namespace, w.name) for w in set(wants).difference(possible))
+        unanswered = dict.fromkeys(possible)
         with Crew[Want, bytearray](self._connections, self.deadline) as crew:
-            for want in wants:
+            for want in possible:
                 crew.submit(want, partial(self._get, want))
             for want, outcome in crew.outcomes():
                 del unanswered[want]
@@ -326,6 +331,11 @@ class Live:
             absent=frozenset(absent),
             incomplete=bool(unanswered),
         )
+
+    def _can_exist(self, want: Want) -> bool:
+        """Whether the fields of an object, which may hold anything, name something at all."""
+        needs_namespace = self._discovery.served[want.kind].namespaced
+        return can_be_a_name(want.name) and (can_be_a_name(want.namespace) or not needs_namespace)
 
     def _get(self, want: Want) -> bytearray:
         place = want.kind, want.namespace

@@ -23,6 +23,8 @@ _WORDS: dict[str, Any] = {
 }
 _INT = re.compile(r"[-+]?(?:0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO]?[0-7]+|0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+_SIGN_INSIDE = re.compile(r"0b[-+][01]+")  # a whim of yaml.v2
+_STRAY_UNDERSCORE = re.compile(r"_(?![0-9])|(?<![0-9])_")
 _BASES = {"0x": 16, "0b": 2, "0o": 8}
 
 
@@ -33,12 +35,16 @@ def resolved(text: str) -> Any:
         return _WORDS[text]
     if not text or text[0] not in "+-.0123456789":
         return text
+    if text[0] == "." and _STRAY_UNDERSCORE.search(text):
+        return text  # elsewhere an underscore may stand anywhere
     plain = text.replace("_", "")
     if _INT.fullmatch(plain):
         digits = plain.lstrip("+-").lower()
         base = _BASES.get(digits[:2]) or (8 if digits[0] == "0" else 10)
         magnitude = int(digits[2:] if digits[:2] in _BASES else digits, base)
         return -magnitude if plain[0] == "-" else magnitude
+    if _SIGN_INSIDE.fullmatch(plain):
+        return int(plain[2:], 2)
     if _FLOAT.fullmatch(plain):
         number = float(plain)
         if not isfinite(number):

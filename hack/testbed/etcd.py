@@ -15,6 +15,7 @@ class Store:
 
     def __init__(self, endpoint: str) -> None:
         self._client = Client(endpoint)
+        self._brought_back: dict[bytes, str] = {}
 
     def revision(self) -> int:
         """The number of the present state of the store."""
@@ -27,8 +28,11 @@ class Store:
         answer = self._call("range", {**everything, "revision": revision})
         return {b64decode(each["key"]): each["mod_revision"] for each in answer.get("kvs", ())}
 
-    def restore(self, revision: int, *, leave: tuple[bytes, ...]) -> None:
-        """Delete what has come since, bring back what was changed or deleted; `leave` are prefixes."""
+    def restore(self, revision: int, *, leave: tuple[bytes, ...]) -> bool:
+        """Delete what has come since, bring back what was changed or deleted; `leave` are prefixes.
+
+        The answer is whether there was something to bring back.
+        """
         then, now = self.keys(revision), self.keys()
         foreign = [key for key in now if key not in then and not key.startswith(leave)]
         stay = sorted(then.keys() | (now.keys() - set(foreign)))
@@ -39,10 +43,17 @@ class Store:
                 following = bisect_right(stay, key)
                 gone = stay[following] if following < len(stay) else END
                 self._call("deleterange", {"key": _text(key), "range_end": _text(gone)})
-        for key, written in then.items():
-            if now.get(key) != written and not key.startswith(leave):
-                was = self._call("range", {"key": _text(key), "revision": revision})
-                self._call("put", {"key": _text(key), "value": was["kvs"][0]["value"]})
+        changed = [
+            key
+            for key, written in then.items()
+            if now.get(key) not in (written, self._brought_back.get(key, written))
+            and not key.startswith(leave)
+        ]
+        for key in changed:
+            was = self._call("range", {"key": _text(key), "revision": revision})
+            done = self._call("put", {"key": _text(key), "value": was["kvs"][0]["value"]})
+            self._brought_back[key] = done["header"]["revision"]
+        return bool(changed)
 
     def close(self) -> None:
         """Close the connections."""
