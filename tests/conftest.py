@@ -7,7 +7,6 @@ from hypothesis import settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-
 # The same examples in every run: what fails here fails for everybody.
 settings.register_profile("same", derandomize=True, database=None)
 settings.load_profile("same")

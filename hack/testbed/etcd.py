@@ -15,7 +15,7 @@ class Store:
 
     def __init__(self, endpoint: str) -> None:
         self._client = Client(endpoint)
-        self._brought_back: dict[bytes, str] = {}
+        self._brought_back: dict[tuple[int, bytes], str] = {}
 
     def revision(self) -> int:
         """The number of the present state of the store."""
@@ -46,13 +46,13 @@ class Store:
         changed = [
             key
             for key, written in then.items()
-            if now.get(key) not in (written, self._brought_back.get(key, written))
+            if now.get(key) not in (written, self._brought_back.get((revision, key)))
             and not key.startswith(leave)
         ]
         for key in changed:
             was = self._call("range", {"key": _text(key), "revision": revision})
             done = self._call("put", {"key": _text(key), "value": was["kvs"][0]["value"]})
-            self._brought_back[key] = done["header"]["revision"]
+            self._brought_back[revision, key] = done["header"]["revision"]
         return bool(changed)
 
     def close(self) -> None:
