@@ -10,7 +10,7 @@ import pytest
 
 from gwdoctor import Kind, kinds
 from gwdoctor.cluster import Cluster
-from gwdoctor.model import Ref
+from gwdoctor.model import Gap, Ref
 from gwdoctor.resolve import follow
 from gwdoctor.source.batch import Want
 from gwdoctor.source.live import is_read_in_part
@@ -409,6 +409,71 @@ def test_a_scan_of_a_namespace_looks_at_what_its_routes_name() -> None:
         (namespace, "")
         for namespace in ("infra", "istio-ingress", "istio-system", "backend", "money")
     }
+
+
+def test_a_scan_of_a_namespace_looks_at_classes_by_name() -> None:
+    """Lists of the cluster may be forbidden where single objects are not."""
+    cluster = Cluster(
+        casefile.resources_of(
+            casefile.documents(
+                dedent(
+                    """
+                    apiVersion: gateway.networking.k8s.io/v1
+                    kind: Gateway
+                    metadata: {name: a, namespace: shop}
+                    spec: {gatewayClassName: envoy}
+                    ---
+                    apiVersion: gateway.networking.k8s.io/v1
+                    kind: GatewayClass
+                    metadata: {name: envoy}
+                    spec: {parametersRef: {group: x, kind: EnvoyProxy, name: nlb, namespace: infra}}
+                    ---
+                    apiVersion: networking.k8s.io/v1
+                    kind: Ingress
+                    metadata: {name: a, namespace: shop}
+                    spec: {ingressClassName: kong}
+                    ---
+                    apiVersion: cert-manager.io/v1
+                    kind: Certificate
+                    metadata: {name: a, namespace: shop}
+                    spec: {issuerRef: {kind: ClusterIssuer, name: company}}
+                    """
+                )
+            )
+        ),
+        namespaces=["shop"],
+        gaps=[
+            Gap(kind=kind, reason="may not be listed (403)")
+            for kind in (kinds.INGRESS_CLASS, kinds.CLUSTER_ISSUER)
+        ],
+    )
+
+    assert wanted(cluster, kinds.INGRESS_CLASS) == {("", "kong")}
+    assert wanted(cluster, kinds.CLUSTER_ISSUER) == {("", "company")}
+    assert wanted(cluster, kinds.ENVOY_PROXY) == {("infra", "nlb")}
+    assert wanted(cluster, kinds.GATEWAY_CLASS) == set()  # it was read
+
+
+def test_a_scan_of_a_namespace_looks_at_the_services_of_its_gateway_pods() -> None:
+    cluster = picture(ISTIO, namespaces=["shop"])
+
+    assert ("istio-system", "") in searched(cluster, kinds.SERVICE)
+    assert ("istio-system", "") in searched(cluster, kinds.CERTIFICATE)
+
+
+def test_a_scan_of_a_namespace_looks_at_plugins_of_others() -> None:
+    cluster = picture(
+        """
+        apiVersion: v1
+        kind: Service
+        metadata: {name: web, namespace: shop, annotations: {konghq.com/plugins: "team:limit,own"}}
+        spec: {ports: [{port: 80}]}
+        """,
+        namespaces=["shop"],
+    )
+
+    assert wanted(cluster, kinds.KONG_PLUGIN) == {("team", "limit")}
+    assert searched(cluster, kinds.REFERENCE_GRANT) == {("team", "")}
 
 
 def test_a_scan_of_all_namespaces_needs_none_of_that() -> None:

@@ -194,11 +194,7 @@ class ControlPlane(Cluster):
 
     def reset(self) -> None:
         """Empty: the objects are again those, and as they were, when the control plane had started."""
-        for _ in range(20):
-            if not self._store.restore(self._baseline, leave=_THE_SERVERS_OWN):
-                break
-            # What was being deleted when we brought it back may still be deleted: look again.
-            time.sleep(0.05)
+        self._store.restore(self._baseline, leave=_THE_SERVERS_OWN)
         self._resources.clear()
 
     def forget(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from base64 import b64decode, b64encode
 from bisect import bisect_right
 
@@ -28,11 +30,8 @@ class Store:
         answer = self._call("range", {**everything, "revision": revision})
         return {b64decode(each["key"]): each["mod_revision"] for each in answer.get("kvs", ())}
 
-    def restore(self, revision: int, *, leave: tuple[bytes, ...]) -> bool:
-        """Delete what has come since, bring back what was changed or deleted; `leave` are prefixes.
-
-        The answer is whether there was something to bring back.
-        """
+    def restore(self, revision: int, *, leave: tuple[bytes, ...]) -> None:
+        """Delete what has come since, bring back what was changed or deleted; `leave` are prefixes."""
         then, now = self.keys(revision), self.keys()
         foreign = [key for key in now if key not in then and not key.startswith(leave)]
         stay = sorted(then.keys() | (now.keys() - set(foreign)))
@@ -46,14 +45,30 @@ class Store:
         changed = [
             key
             for key, written in then.items()
-            if now.get(key) not in (written, self._brought_back.get((revision, key)))
+            if now.get(key) not in (written, self._brought_back.get((revision, key), written))
             and not key.startswith(leave)
         ]
         for key in changed:
+            self._wait_for_its_deletion(key)
             was = self._call("range", {"key": _text(key), "revision": revision})
             done = self._call("put", {"key": _text(key), "value": was["kvs"][0]["value"]})
             self._brought_back[revision, key] = done["header"]["revision"]
-        return bool(changed)
+
+    def _wait_for_its_deletion(self, key: bytes) -> None:
+        """The server deletes a CRD in its own time, and would take what we bring back as well."""
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            found = self._call("range", {"key": _text(key)}).get("kvs", ())
+            try:
+                going = (
+                    found
+                    and "deletionTimestamp" in json.loads(b64decode(found[0]["value"]))["metadata"]
+                )
+            except ValueError:  # not JSON: nothing that waits for a finalizer of the server's
+                going = False
+            if not going:
+                return
+            time.sleep(0.02)
 
     def close(self) -> None:
         """Close the connections."""
