@@ -7,7 +7,7 @@ import enum
 import hashlib
 import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -94,15 +94,12 @@ class Metadata(msgspec.Struct, omit_defaults=True):
 
 
 def _step(value: Any, step: str | int) -> Any:
-    if isinstance(value, dict):
-        return value.get(step)
-    if isinstance(value, list):
-        if isinstance(step, int) and -len(value) <= step < len(value):
-            return value[step]
-        return None
-    if isinstance(value, msgspec.Struct) and isinstance(step, str):
-        return getattr(value, step, None)
-    return None
+    if isinstance(step, str):
+        if isinstance(value, msgspec.Struct):
+            return getattr(value, step, None)
+    elif isinstance(value, list):
+        return value[step] if -len(value) <= step < len(value) else None
+    return value.get(step) if isinstance(value, dict) else None
 
 
 class Field(msgspec.Struct, frozen=True, eq=False):
@@ -121,43 +118,53 @@ class Field(msgspec.Struct, frozen=True, eq=False):
     def __hash__(self) -> int:
         return hash((self.ref, self.path))
 
+    # Checks ask these millions of times a scan, nearly always of mappings, one step at a time.
+
     def _dig(self, steps: Sequence[str | int]) -> Any:
         value = self.value
         for step in steps:
-            if value is None:
+            if value.__class__ is dict:
+                value = value.get(step)
+            elif value is None:
                 return None
-            value = _step(value, step)
+            elif step.__class__ is str and isinstance(value, msgspec.Struct):
+                value = getattr(value, step, None)
+            else:
+                value = _step(value, step)
         return value
 
     def at(self, *steps: str | int) -> Field:
         """The field at the end of these steps."""
-        return Field(self.ref, (*self.path, *steps), self._dig(steps))
+        return Field(self.ref, self.path + steps, self._dig(steps))
 
     def has(self, *steps: str | int) -> bool:
         """Whether there is anything (but null) at the end of these steps."""
         return self._dig(steps) is not None
 
-    def each(self, *steps: str | int) -> Iterator[Field]:
+    def each(self, *steps: str | int) -> Sequence[Field]:
         """The items of the list at the end of these steps."""
         items = self._dig(steps)
-        if isinstance(items, list):
-            path = (*self.path, *steps)
-            for i, item in enumerate(items):
-                yield Field(self.ref, (*path, i), item)
+        if items.__class__ is not list:
+            return ()
+        ref, path = self.ref, self.path + steps
+        return [Field(ref, (*path, i), item) for i, item in enumerate(items)]
 
-    def entries(self, *steps: str | int) -> Iterator[tuple[str, Field]]:
+    def entries(self, *steps: str | int) -> Sequence[tuple[str, Field]]:
         """Key and value of the mapping at the end of these steps."""
         mapping = self._dig(steps)
-        if isinstance(mapping, dict):
-            path = (*self.path, *steps)
-            for key, item in mapping.items():
-                if isinstance(key, str):
-                    yield key, Field(self.ref, (*path, key), item)
+        if mapping.__class__ is not dict:
+            return ()
+        ref, path = self.ref, self.path + steps
+        return [
+            (key, Field(ref, (*path, key), item))
+            for key, item in mapping.items()
+            if isinstance(key, str)
+        ]
 
     def text(self, *steps: str | int) -> str:
         """The string there, or an empty one."""
         value = self._dig(steps)
-        return value if isinstance(value, str) else ""
+        return value if value.__class__ is str else ""
 
     def texts(self, *steps: str | int) -> tuple[str, ...]:
         """The strings of the list there."""
@@ -167,21 +174,22 @@ class Field(msgspec.Struct, frozen=True, eq=False):
     def number(self, *steps: str | int) -> int | None:
         """The integer there, if any."""
         value = self._dig(steps)
-        return value if isinstance(value, int) and not isinstance(value, bool) else None
+        return value if value.__class__ is int else None
 
     def flag(self, *steps: str | int) -> bool | None:
         """The boolean there, if any."""
         value = self._dig(steps)
-        return value if isinstance(value, bool) else None
+        return value if value.__class__ is bool else None
 
     def labels(self, *steps: str | int) -> dict[str, str]:
         """The string map there, or an empty one. Not to be written to."""
         value = self._dig(steps)
         if not isinstance(value, dict):
             return {}
-        if all(isinstance(item, str) for item in value.values()):
-            return value
-        return {key: item for key, item in value.items() if isinstance(item, str)}
+        for item in value.values():
+            if item.__class__ is not str:
+                return {key: item for key, item in value.items() if isinstance(item, str)}
+        return value
 
     @property
     def pointer(self) -> str:

@@ -73,7 +73,7 @@ class Bundle:
     @property
     def leaf(self) -> Field | None:
         """The first certificate: the one that servers present as their own."""
-        return next(self.field.each("certificates"), None)
+        return next(iter(self.certificates), None)
 
 
 def served(secret: Resource) -> Bundle | None:
