@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -22,6 +22,8 @@ from gwdoctor.source.manifests import Note
 from gwdoctor.source.snapshot import BadSnapshot, Snapshot
 
 if TYPE_CHECKING:
+    from gwdoctor.source.access import Flags
+    from gwdoctor.source.keeping import Keeper
     from gwdoctor.source.questions import Questions
 
 
@@ -36,6 +38,7 @@ class Seen:
     namespaces: frozenset[str] | None = None  #: those that the report is about; None: all
     is_live: bool = False
     questions: Questions | None = None  #: to a cluster, while it is open
+    keeper: Callable[[], Keeper] | None = None  #: what writes reports into a cluster
 
     @property
     def now(self) -> datetime:
@@ -164,21 +167,11 @@ def _opened(path: str) -> Snapshot:
 # --- a cluster -------------------------------------------------------------------------------
 
 
-@contextmanager
-def _live(
-    probes: Collection[type[Probe]],
-    *,
-    namespaces: frozenset[str] | None,
-    now: datetime | None,
-    connection: Connection,
-    timeout: float | None,
-    request_timeout: float | None,
-    talk: Talk,
-) -> Iterator[Seen]:
+def flags_of(connection: Connection) -> Flags:
+    """kubectl's connection flags, as they were given."""
     from gwdoctor.source.access import Flags
-    from gwdoctor.source.live import connect
 
-    flags = Flags(
+    return Flags(
         kubeconfig=connection.kubeconfig or "",
         context=connection.context or "",
         cluster=connection.cluster or "",
@@ -195,8 +188,23 @@ def _live(
         as_uid=connection.as_uid or "",
         disable_compression=connection.disable_compression,
     )
+
+
+@contextmanager
+def _live(
+    probes: Collection[type[Probe]],
+    *,
+    namespaces: frozenset[str] | None,
+    now: datetime | None,
+    connection: Connection,
+    timeout: float | None,
+    request_timeout: float | None,
+    talk: Talk,
+) -> Iterator[Seen]:
+    from gwdoctor.source.live import connect
+
     live = connect(
-        flags,
+        flags_of(connection),
         namespaces=namespaces,
         timeout=timeout,
         request_timeout=request_timeout,
@@ -215,4 +223,5 @@ def _live(
             namespaces=_scope(target),
             is_live=True,
             questions=live.questions,
+            keeper=live.keeper,
         )

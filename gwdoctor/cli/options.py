@@ -66,6 +66,9 @@ _WHAT = "What is read"
 _OUTPUT = "Output"
 _CHECKS = "Which checks"
 _FIXES = "Which fixes, and how"
+_DELIVERY = "Where else the report goes"
+_ROLE = "What is to be allowed"
+_DEPLOYMENT = "What is run, and when"
 _RUN = "Time"
 _CONNECTION = "Connection, as with kubectl"
 
@@ -267,6 +270,127 @@ class Output:
     timings: Annotated[
         bool, _option(_OUTPUT, "--timings", hidden=True, help="Say on stderr what took how long.")
     ] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """Where the report goes besides stdout."""
+
+    report_to: Annotated[
+        list[str] | None,
+        _option(
+            _DELIVERY,
+            "--report-to",
+            metavar="PLACE",
+            help="termination, configmap[=NAME], openreports[=spread], file=FILE, or "
+            "webhook, slack, teams, pushgateway=env:VARIABLE or =file:FILE that holds the "
+            "address; may be repeated.",
+        ),
+    ] = None
+    keep: Annotated[
+        int,
+        _option(
+            _DELIVERY,
+            "--keep",
+            metavar="N",
+            help="Runs that the ConfigMap keeps, as far as they fit. Default: 5.",
+        ),
+    ] = 5
+
+
+_FOR = _option(
+    _ROLE,
+    "--for",
+    metavar="CHECKS",
+    help="Only for these checks: ids, families (kong) or patterns, with commas. Default: all.",
+)
+_SECRETS = _option(
+    _ROLE,
+    "--secrets",
+    metavar="none|named|all",
+    help="none: no Secret; named: those that objects name today, which are looked up in the "
+    "cluster or in -f; all. Default: none.",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rights:
+    """Which rights are meant."""
+
+    checks: Annotated[list[str] | None, _FOR] = None
+    secrets: Annotated[str, _SECRETS] = "none"
+    report_to: Annotated[
+        list[str] | None,
+        _option(
+            _ROLE,
+            "--report-to",
+            metavar="PLACE",
+            help="With the right to write reports there; as in scan.",
+        ),
+    ] = None
+    filename: Annotated[
+        list[str] | None,
+        _option(
+            _ROLE,
+            "-f",
+            "--filename",
+            metavar="FILE|DIR|-",
+            help="With --secrets named: look in these manifests instead of a cluster.",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """What is deployed."""
+
+    namespace: Annotated[
+        str,
+        _option(
+            _DEPLOYMENT,
+            "-n",
+            "--namespace",
+            metavar="NAME",
+            help="The namespace of the CronJob, which is made as well. Default: gwdoctor.",
+        ),
+    ] = "gwdoctor"
+    schedule: Annotated[
+        str,
+        _option(
+            _DEPLOYMENT,
+            "--schedule",
+            metavar="CRON",
+            help="When it runs. Default: `23 * * * *`, every hour.",
+        ),
+    ] = "23 * * * *"
+    time_zone: Annotated[
+        str,
+        _option(
+            _DEPLOYMENT,
+            "--time-zone",
+            metavar="ZONE",
+            help="Of the schedule, as Europe/Berlin. Default: Etc/UTC.",
+        ),
+    ] = "Etc/UTC"
+    image: Annotated[
+        str | None,
+        _option(
+            _DEPLOYMENT,
+            "--image",
+            metavar="IMAGE",
+            help="The image, made with deploy/Dockerfile. Default: gwdoctor:VERSION.",
+        ),
+    ] = None
+    api_server: Annotated[
+        list[str] | None,
+        _option(
+            _DEPLOYMENT,
+            "--api-server",
+            metavar="ADDRESS:PORT",
+            help="Let the Pod reach only this API server (`kubectl get endpointslices "
+            "kubernetes`); may be repeated. Default: any address at 443 and 6443.",
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import IntEnum
 
 from gwdoctor.model import Report, Severity
@@ -16,13 +16,18 @@ class Exit(IntEnum):
     OK = 0  #: nothing at or above --fail-on
     FINDINGS = 1  #: findings at or above --fail-on
     MISTAKE = 2  #: flags, input, or an internal error
-    INCOMPLETE = 3  #: not everything was read: the deadline, or documents that are broken
+    INCOMPLETE = 3  #: not all was done: the deadline, broken documents, a report not delivered
     NO_CLUSTER = 4  #: cannot connect, log in, or find the context
     INTERRUPTED = 130
     PIPE_CLOSED = 141
 
 
-def of(report: Report, notes: Iterable[Note], fail_on: Severity | None) -> Ending:
+def of(
+    report: Report,
+    notes: Iterable[Note],
+    fail_on: Severity | None,
+    undelivered: Sequence[str] = (),
+) -> Ending:
     """The end of a scan; the first of these that holds."""
     notes = tuple(notes)
     missing = [note for note in notes if note.problem == "missing"]
@@ -45,6 +50,8 @@ def of(report: Report, notes: Iterable[Note], fail_on: Severity | None) -> Endin
         return Ending(
             Exit.INCOMPLETE, f"incomplete: {count(len(broken), 'document')} could not be read"
         )
+    if undelivered:
+        return Ending(Exit.INCOMPLETE, f"not delivered: {'; '.join(undelivered)}")
     if fail_on is None:
         return Ending(Exit.OK, "--fail-on is never")
     return Ending(Exit.OK, f"nothing at or above {fail_on}")

@@ -7,10 +7,10 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from gwdoctor.catalogue import catalogue
-from gwdoctor.cli import inputs, narrow, outcome, values
+from gwdoctor.cli import delivering, inputs, narrow, outcome, values
 from gwdoctor.cli.chosen import chosen
 from gwdoctor.cli.inputs import Seen
-from gwdoctor.cli.options import Choice, Connection, Input, Output, Time
+from gwdoctor.cli.options import Choice, Connection, Delivery, Input, Output, Time
 from gwdoctor.cli.talk import Talk
 from gwdoctor.cli.writing import Writer
 from gwdoctor.engine import scan
@@ -37,7 +37,14 @@ class Wanted:
         )
 
 
-def run(given: Input, choice: Choice, output: Output, time: Time, connection: Connection) -> int:
+def run(
+    given: Input,
+    choice: Choice,
+    output: Output,
+    delivery: Delivery,
+    time: Time,
+    connection: Connection,
+) -> int:
     """The command; returns the exit code. Raises Mistake and NoCluster."""
     started = clock.perf_counter()
     talk = Talk(output.verbosity)
@@ -45,6 +52,7 @@ def run(given: Input, choice: Choice, output: Output, time: Time, connection: Co
     wanted = Wanted.of(choice, given)
     fail_on = values.fail_on(output.fail_on)
     writer = Writer.of(output)
+    courier = delivering.Courier.of(delivery, given)
     seen = inputs.read(given, probes, connection=connection, time=time, talk=talk)
     read_in = clock.perf_counter() - started
     timings: dict[str, float] | None = {} if output.timings else None
@@ -54,7 +62,8 @@ def run(given: Input, choice: Choice, output: Output, time: Time, connection: Co
     talk.notes(seen.notes)
     if timings is not None:
         _tell(timings, read_in, talk)
-    end = outcome.of(report, seen.notes, fail_on)
+    undelivered = courier.deliver(report, seen, probes, asked=(choice, given.selector), talk=talk)
+    end = outcome.of(report, seen.notes, fail_on, undelivered)
     writer.write(report, end)
     return end.code
 
