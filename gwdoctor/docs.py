@@ -1,4 +1,4 @@
-"""The written pages: `checks/README.md` and the generated parts of `README.md`.
+"""What is written by us: `checks/README.md`, the generated parts of `README.md`, and `deploy/`.
 
 python -m gwdoctor.docs                    write them
 python -m gwdoctor.docs --check            say which are out of date; exit code 1
@@ -14,15 +14,17 @@ from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
 
-from gwdoctor import scaffold
+from gwdoctor import deployment, scaffold
 from gwdoctor.catalogue import catalogue
 from gwdoctor.kinds import READINGS
 from gwdoctor.pages import page
 from gwdoctor.probe import Probe
+from gwdoctor.yamltext.writing import dump
 
 ROOT = Path(__file__).parents[1]
 CHECKS = ROOT / "checks" / "README.md"
 README = ROOT / "README.md"
+DEPLOY = ROOT / "deploy"
 
 
 def family(name: str) -> str:
@@ -90,9 +92,23 @@ def with_part(text: str, name: str, content: str) -> str:
     return f"{before}{begin}\n{content}\n{end}{after}"
 
 
+def deployed() -> dict[Path, str]:
+    """The kustomize base: what `gwdoctor manifests` prints, in files."""
+    settings, probes = deployment.Settings(), list(catalogue().values())
+    files = {
+        **deployment.parts(settings, probes),
+        "kustomization": [deployment.kustomization(settings, probes)],
+    }
+    head = "# Written by `make docs` from gwdoctor/deployment.py.\n"
+    return {
+        DEPLOY / f"{name}.yaml": head + "---\n".join(map(dump, manifests))
+        for name, manifests in files.items()
+    }
+
+
 def pages() -> dict[Path, str]:
     """Every written page, as it should be."""
-    return {CHECKS: checks_page(), README: readme_page()}
+    return {CHECKS: checks_page(), README: readme_page(), **deployed()}
 
 
 def main(arguments: list[str]) -> int:
