@@ -36,7 +36,7 @@ def run(output: Output) -> int:
     report = judged(seen, probes)
     talk.warn(f"this is a demo: a cluster recorded on {snapshot.taken.date()}, not yours")
     end = outcome.of(report, (), fail_on)
-    writer.write(report, end)
+    writer.write(report, end, talk)
     if report.findings:
         talk.warn(f"read more: {program.name()} explain {report.findings[0].id}")
     talk.warn(f"scan your own: {program.name()} scan -A, or {program.name()} scan -f FILE")

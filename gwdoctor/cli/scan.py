@@ -55,7 +55,7 @@ def run(given: Input, choice: Choice, output: Output, time: Time, connection: Co
     if timings is not None:
         _tell(timings, read_in, talk)
     end = outcome.of(report, seen.notes, fail_on)
-    writer.write(report, end)
+    writer.write(report, end, talk)
     return end.code
 
 
