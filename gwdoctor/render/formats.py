@@ -49,7 +49,8 @@ FORMATS = {
         Format("text", "lines; on a terminal a table", "text:short", styled=True),
         Format("wide", "text with confidence, path and every name", "text:wide", styled=True),
         Format("json", "one document, version 1", "machine:report_as_json"),
-        Format("yaml", "the same document", "machine:report_as_yaml"),
+        Format("jsonl", "JSON lines, one a finding, for logs", "machine:report_as_jsonl"),
+        Format("yaml", "the document of json", "machine:report_as_yaml"),
     )
 }
 
