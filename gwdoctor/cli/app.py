@@ -146,9 +146,7 @@ def snapshot(
 @app.command(cls=Command, epilog=_EXITS)
 @takes(output=Output)
 def convert(
-    report: Annotated[
-        str, typer.Argument(help="A saved report; `-` is standard input.")
-    ],
+    report: Annotated[str, typer.Argument(help="A saved report; `-` is standard input.")],
     output: Output,
 ) -> int:
     """Write a saved report in other formats.

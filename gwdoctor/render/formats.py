@@ -51,6 +51,7 @@ FORMATS = {
         Format("json", "one document, version 1", "machine:report_as_json"),
         Format("jsonl", "JSON lines, one a finding, for logs", "machine:report_as_jsonl"),
         Format("yaml", "the document of json", "machine:report_as_yaml"),
+        Format("openmetrics", "metrics for Prometheus", "openmetrics:render"),
     )
 }
 

@@ -10,7 +10,7 @@ import json
 import re
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any, Literal, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 import msgspec
 
@@ -33,6 +33,10 @@ from gwdoctor.model import (
 from gwdoctor.render.document import VERSION
 from gwdoctor.source.decode import where
 
+#: What renderers write as it is, and so has to be nothing else than it seems.
+_Id = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]+/[a-z0-9-]+\Z")]
+_Word = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z]+\Z")]
+_Time = Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\Z")]
 _INDEX = re.compile(r"0|[1-9][0-9]*")
 
 
@@ -225,8 +229,8 @@ class _Origin(msgspec.Struct):
 
 
 class _Finding(msgspec.Struct):
-    id: str
-    check: str
+    id: _Id
+    check: _Id
     severity: Literal["critical", "high", "medium", "low"]
     confidence: Literal["certain", "likely", "possible"]
     title: str
@@ -255,10 +259,10 @@ class _Finding(msgspec.Struct):
 
 
 class _Skip(msgspec.Struct):
-    check: str | None
+    check: _Id | None
     reason: str
     object: _Object | None
-    rbac: dict[str, Any] | None
+    rbac: dict[_Word, Any] | None
     problem: str | None = None
 
     def skip(self) -> Skip:
@@ -298,8 +302,8 @@ class _Summary(msgspec.Struct):
 
 
 class _Checks(msgspec.Struct):
-    run: tuple[str, ...] = ()
-    not_applicable: tuple[str, ...] = ()
+    run: tuple[_Id, ...] = ()
+    not_applicable: tuple[_Id, ...] = ()
 
 
 class _Document(msgspec.Struct):
@@ -311,7 +315,7 @@ class _Document(msgspec.Struct):
     summary: _Summary
     findings: list[_Finding]
     not_checked: list[_Skip]
-    time: str | None = None
+    time: _Time | None = None
     checks: _Checks = msgspec.field(default_factory=_Checks)
 
     def report(self) -> Report:
