@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gwdoctor import wholefile
 from gwdoctor.cli.mistakes import Mistake
 from gwdoctor.cli.options import Delivery, Input
 from gwdoctor.delivery.destinations import HOOKS, MEMORIES, BadDestination, Destination, parsed
@@ -251,14 +251,21 @@ class _Round:
             outward.send(self._courier.addresses[one], body)
 
     def _push(self, one: Destination) -> None:
-        raise NotImplementedError
+        """All metrics of our group anew, so that the Pushgateway forgets those that are gone."""
+        from gwdoctor.render import openmetrics
+        from gwdoctor.source import outward
+
+        to = self._courier.addresses[one]
+        body = openmetrics.render(self._report).encode()
+        to = replace(to, path=f"{to.path.rstrip('/')}/metrics/job/gwdoctor")
+        outward.send(to, body, content="text/plain; version=0.0.4", method="PUT")
 
     def _keep_file(self, one: Destination, news: News, memory: Memory) -> None:
         from gwdoctor.delivery import configmap, history
 
         whole = configmap.run_document(self._report, news)
         whole["memory"] = json.loads(history.encoded(memory))
-        _replace(Path(one.value), json.dumps(whole, indent=2) + "\n")
+        wholefile.write(one.value, f"{json.dumps(whole, indent=2)}\n".encode())
 
     def _keep_config_map(self, one: Destination, news: News, memory: Memory) -> None:
         from gwdoctor.delivery import configmap, openreports
@@ -364,18 +371,3 @@ def _memory_of_file(one: Destination) -> Memory | None:
     if not isinstance(memory, dict):
         raise OSError(0, "holds something else than a report, and is left as it is")
     return history.decoded(memory)
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a file as a whole or not at all, readable as any other."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(name, 0o666 & ~mask)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise

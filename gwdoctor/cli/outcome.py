@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from enum import IntEnum
 
 from gwdoctor.model import Report, Severity
 from gwdoctor.render.words import Ending, count
-from gwdoctor.source.manifests import Note
 
 
 class Exit(IntEnum):
@@ -22,17 +21,11 @@ class Exit(IntEnum):
     PIPE_CLOSED = 141
 
 
-def of(
-    report: Report,
-    notes: Iterable[Note],
-    fail_on: Severity | None,
-    undelivered: Sequence[str] = (),
-) -> Ending:
-    """The end of a scan; the first of these that holds."""
-    notes = tuple(notes)
-    missing = [note for note in notes if note.problem == "missing"]
+def of(report: Report, fail_on: Severity | None, undelivered: Sequence[str] = ()) -> Ending:
+    """The end of a scan, told by its report and what did not arrive; the first of these that holds."""
+    missing = [skip.reason for skip in report.skips if skip.problem == "missing"]
     if missing:
-        return Ending(Exit.MISTAKE, str(missing[0]))
+        return Ending(Exit.MISTAKE, missing[0])
     if fail_on is not None:
         bad = [finding for finding in report.findings if finding.severity >= fail_on]
         if bad:
@@ -45,7 +38,7 @@ def of(
         )
     if report.incomplete:
         return Ending(Exit.INCOMPLETE, "incomplete: the deadline (--timeout) came first")
-    broken = [note for note in notes if note.problem == "broken"]
+    broken = [skip for skip in report.skips if skip.problem == "broken"]
     if broken:
         return Ending(
             Exit.INCOMPLETE, f"incomplete: {count(len(broken), 'document')} could not be read"

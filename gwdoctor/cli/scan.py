@@ -14,9 +14,10 @@ from gwdoctor.cli.options import Choice, Connection, Delivery, Input, Output, Ti
 from gwdoctor.cli.talk import Talk
 from gwdoctor.cli.writing import Writer
 from gwdoctor.engine import scan
-from gwdoctor.model import Confidence, Report, Severity, Skip
+from gwdoctor.model import Confidence, Finding, Report, Severity, Skip
 from gwdoctor.probe import Probe
 from gwdoctor.remedy import OBJECTS, SECONDS, Budget, Prover, proven
+from gwdoctor.source.manifests import Note
 
 
 @dataclass(frozen=True)
@@ -58,13 +59,13 @@ def run(
     timings: dict[str, float] | None = {} if output.timings else None
     report = judged(seen, probes, wanted, timings)
     if seen.is_live:  # offline the same input gives the same bytes
-        report = replace(report, seconds=clock.perf_counter() - started)
+        report = replace(report, seconds=round(clock.perf_counter() - started, 3))
     talk.notes(seen.notes)
     if timings is not None:
         _tell(timings, read_in, talk)
     undelivered = courier.deliver(report, seen, probes, asked=(choice, given.selector), talk=talk)
-    end = outcome.of(report, seen.notes, fail_on, undelivered)
-    writer.write(report, end)
+    end = outcome.of(report, fail_on, undelivered)
+    writer.write(report, end, talk)
     return end.code
 
 
@@ -103,8 +104,10 @@ def judge(
     )
     report = replace(
         everything,
-        skips=(*everything.skips, *(Skip(check="", reason=str(note)) for note in seen.notes)),
+        findings=tuple(_placed(finding, seen) for finding in everything.findings),
+        skips=(*everything.skips, *map(_unused, seen.notes)),
         incomplete=everything.incomplete or seen.picture.incomplete,
+        time=seen.time,
     )
     if seen.namespaces is not None:
         report = narrow.within_namespaces(report, seen.namespaces)
@@ -113,6 +116,17 @@ def judge(
             report = narrow.with_labels(report, cluster, wanted.selected)
         report = narrow.at_least(report, wanted.severity, wanted.confidence)
     return report, Prover(cluster, probes, everything)
+
+
+def _unused(note: Note) -> Skip:
+    """A document that could not be used, as part of the report."""
+    return Skip(check="", reason=str(note), problem=note.problem)
+
+
+def _placed(finding: Finding, seen: Seen) -> Finding:
+    """With the file that its object came from."""
+    origin = seen.picture.batch.origins.get(finding.field.ref)
+    return finding if origin is None else replace(finding, origin=origin)
 
 
 def _tell(timings: dict[str, float], read_in: float, talk: Talk) -> None:
