@@ -132,6 +132,7 @@ class _Round:
         self._config_map: Manifest | None = None
         self._there: list[Manifest] = []
         self._owners: list[Manifest] | None = None
+        self._unreadable: set[Destination] = set()
 
     def run(self) -> tuple[str, ...]:
         """Read what was, tell what is new, and remember what is."""
@@ -145,16 +146,18 @@ class _Round:
                 told = is_known and self._attempt(one, self._hook, one, news)
                 memory = memory if told else _untold(news)
         for one in self._courier.destinations:
+            if one.kind in MEMORIES and (one in self._unreadable or not is_known):
+                continue
             match one.kind:
                 case "termination":
                     self._attempt(one, _terminate, one, self._report, news)
                 case "pushgateway":
                     self._attempt(one, self._push, one)
-                case "configmap" if is_known:
+                case "configmap":
                     self._attempt(one, self._keep_config_map, one, news, memory)
-                case "openreports" if is_known:
+                case "openreports":
                     self._attempt(one, self._keep_reports, one, news, memory)
-                case "file" if is_known:
+                case "file":
                     self._attempt(one, self._keep_file, one, news, memory)
         return tuple(self._problems)
 
@@ -185,7 +188,8 @@ class _Round:
     def _remembered(self) -> tuple[Memory | None, bool]:
         """What the last report remembers, and whether that could be found out.
 
-        Where it could not, nothing is told as new and nothing is overwritten.
+        Where it could not, nothing is told as new and no memory is overwritten. One that can be
+        read is enough.
         """
         found: list[Memory | None] = []
         ways: dict[str, Callable[[Destination], Memory | None]] = {
@@ -196,8 +200,9 @@ class _Round:
         by_kind = {one.kind: one for one in self._courier.destinations}
         for one in (by_kind[kind] for kind in MEMORIES if kind in by_kind):
             if not self._attempt(one, _append, found, ways[one.kind], one):
-                return None, False
-        return next((memory for memory in found if memory is not None), None), True
+                self._unreadable.add(one)
+        last = next((memory for memory in found if memory is not None), None)
+        return last, last is not None or not self._unreadable
 
     def _memory_of_config_map(self, one: Destination) -> Memory | None:
         from gwdoctor.delivery import configmap
