@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from commandline import Done, Here
-from testbed import ControlPlane
+from testbed import ControlPlane, crds
 from testbed.client import Client
 
 from gwdoctor import deployment, rights
@@ -77,6 +77,12 @@ def deployed(control_plane: ControlPlane) -> Iterator[ControlPlane]:
     control_plane.remember()
     yield control_plane
     control_plane.forget()
+
+
+@pytest.fixture(scope="module")
+def policy_reports() -> dict[str, bytes]:
+    """The older CRDs; found before a test changes the environment that Go is looked for in."""
+    return crds.policy_report_definitions()
 
 
 @pytest.fixture
@@ -586,12 +592,10 @@ def test_reports_can_stand_beside_what_they_are_about(
 
 
 def test_where_there_is_only_policyreport_that_is_written(
-    account: Account, in_the_pod: Callable[..., Done]
+    policy_reports: dict[str, bytes], account: Account, in_the_pod: Callable[..., Done]
 ) -> None:
-    from testbed import crds
-
     cluster = account.control_plane
-    cluster.define(crds.policy_report_definitions())
+    cluster.define(policy_reports)
     root = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
     for name in ("reports.openreports.io", "clusterreports.openreports.io"):
         assert cluster.client.request("DELETE", f"{root}/{name}").ok
