@@ -476,6 +476,28 @@ def test_two_runs_show_what_is_new_and_what_is_fixed(
     ], "the oldest run is gone, and nothing else"
 
 
+def test_the_command_line_of_the_cronjob_runs_as_it_stands_on_the_server(
+    account: Account, in_the_pod: Callable[..., Done], tmp_path: Path
+) -> None:
+    """With the arguments and the environment of the real object, and 0 although there are findings."""
+    cluster = account.control_plane
+    cluster.apply(broken(1))
+    cron_job = cluster.get("batch/v1", "CronJob", "gwdoctor", HOME)
+    (container,) = cron_job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    log = tmp_path / "termination-log"
+    arguments = [text.replace("/dev/termination-log", str(log)) for text in container["args"]]
+
+    done = in_the_pod(*arguments)
+
+    assert done.code == 0, done.err
+    lines = [json.loads(line) for line in done.out.splitlines()]
+    assert CHECK in done.out
+    assert len(lines) > 1
+    assert 0 < log.stat().st_size <= 4096
+    assert CHECK in cluster.get("v1", "ConfigMap", "gwdoctor-report", HOME)["data"]["summary"]
+    assert {e["name"] for e in container["env"]} == {"POD_NAMESPACE", "GWDOCTOR_CRONJOB"}
+
+
 @pytest.mark.parametrize("place", ["configmap", "openreports", "file"])
 def test_each_memory_alone_is_enough(
     account: Account, in_the_pod: Callable[..., Done], tmp_path: Path, place: str
