@@ -16,6 +16,7 @@ from commandline import Here
 from gwdoctor import deployment, docs, rights
 from gwdoctor.catalogue import catalogue
 from gwdoctor.delivery.destinations import parsed
+from gwdoctor.kinds import READINGS
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
@@ -169,7 +170,7 @@ def test_the_role_for_one_check_holds_what_that_check_declares(here: Here) -> No
         (g, r) for rule in role["rules"] for g in rule["apiGroups"] for r in rule["resources"]
     }
     declared = {
-        (kind.group, rights.READINGS[kind].plural)
+        (kind.group, READINGS[kind].plural)
         for kind in catalogue()["kong/upstream-protocol-missing"].reads()
     }
     assert granted == declared

@@ -19,6 +19,7 @@ from testbed.client import Client
 from gwdoctor import deployment, rights
 from gwdoctor.catalogue import catalogue
 from gwdoctor.delivery.destinations import parsed
+from gwdoctor.kinds import READINGS
 from gwdoctor.source import access
 
 Manifest = dict[str, Any]
@@ -330,7 +331,7 @@ def test_each_right_taken_away_is_told_as_its_gap_and_no_other(
         readers = {
             probe.id()
             for probe in PROBES
-            if any((k.group, rights.READINGS[k].plural) == (group, name) for k in probe.reads())
+            if any((k.group, READINGS[k].plural) == (group, name) for k in probe.reads())
         }
         if unread(done) != {(group, name)} or lacking != readers or not told <= readers:
             wrong[group, name] = unread(done), told ^ readers
