@@ -80,7 +80,8 @@ def test_every_command_of_the_readme_exists(here: Here, words: list[str]) -> Non
 
 
 def test_every_flag_that_the_readme_names_exists(here: Here) -> None:
-    page = here("scan", "--help").out + here("fix", "--help").out
+    commands = ("scan", "fix", "rbac", "manifests")
+    page = "".join(here(command, "--help").out for command in commands)
     other = {"--server-side"}
 
     for flag in set(re.findall(r"`(--[a-z-]+)`", README)) - other:
@@ -93,7 +94,7 @@ def test_every_make_target_of_the_readme_exists(target: str) -> None:
 
 
 def test_every_file_that_the_readme_names_exists() -> None:
-    names = re.findall(r"`((?:tests|gwdoctor|checks|hack)/[\w./-]+)`", README)
+    names = re.findall(r"`((?:tests|gwdoctor|checks|hack|deploy)/[\w./-]+)`", README)
 
     assert names
     for name in [*names, *re.findall(r"\]\(([\w./-]+)\)", README)]:
