@@ -55,8 +55,8 @@ class Courier:
         for one in found:
             if one.is_in_the_cluster and offline:
                 raise Mistake(f"--report-to {one}: files and snapshots have no cluster to write to")
-            if one.kind in ("file", "termination") and not Path(one.value).parent.is_dir():
-                raise Mistake(f"--report-to {one}: there is no folder {Path(one.value).parent}")
+            if one.kind == "file" and (problem := wholefile.refusal(one.value)):
+                raise Mistake(f"--report-to {one}: {problem}")
         return cls(found, given.keep, {one: _address(one) for one in found if _is_sent(one)})
 
     def deliver(

@@ -342,6 +342,36 @@ def test_each_right_taken_away_is_told_as_its_gap_and_no_other(
     assert wrong == {}
 
 
+def test_what_a_user_without_rights_could_run(
+    deployed: ControlPlane, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Alice may read one kind, in one namespace."""
+    deployed.reset()
+    kubeconfig = ("--kubeconfig", str(deployed.kubeconfig_of("alice")))
+    rule = {"apiGroups": ["networking.istio.io"], "resources": ["envoyfilters"]}
+    role = rights.role("some", "default", [{**rule, "verbs": ["get", "list"]}])
+    binding = rights.binding(role, "x", "y")
+    user = {"apiGroup": rights.RBAC, "kind": "User", "name": "alice"}
+    deployed.apply([role, {**binding, "subjects": [user]}])
+    here = Here(capsys)
+    one = ("rbac", "--check", "--for", "istio/annotation-does-not-exist", *kubeconfig)
+
+    everywhere = here("rbac", "--check", *kubeconfig, "-o", "json")
+    deadline = time.monotonic() + 10
+    lua = ("rbac", "--check", "--for", CHECK, *kubeconfig, "-n", "default", "-o", "json")
+    while "envoyfilters.networking.istio.io" in (inside := here(*lua)).report["lacking"]:
+        assert time.monotonic() < deadline
+    text = here(*one)
+
+    assert everywhere.code == 3
+    assert everywhere.report["user"] == "alice"
+    assert {one["can"] for one in everywhere.report["checks"]} == {"no"}
+    assert [one["can"] for one in inside.report["checks"]] == ["partly"]
+    assert "alice could run: 1 no" in text.out
+    assert "lacking: services (get, list)" in text.out
+    assert "rbac --secrets all" in text.out
+
+
 def test_without_secrets_the_named_ones_are_read_and_no_other(
     account: Account, in_the_pod: Callable[..., Done]
 ) -> None:
