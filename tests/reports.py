@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from gwdoctor import Change, Confidence, Finding, Fix, Kind, Ref, Resource, Severity
@@ -176,3 +178,12 @@ def patched() -> Report:
     old, gone = (resource(GATEWAY, "web", name, spec={"a": {"b": 1}}) for name in ("old", "gone"))
     fix = Fix("Take it away", (old.changed("spec", "a", "b", to=None), gone.deleted()))
     return report(finding(field=old, root=old, fix=fix), incomplete=True)
+
+
+#: Reports of every kind, by name.
+KINDS: dict[str, Callable[[], Report]] = {
+    "full": full,
+    "empty": report,
+    "patched": patched,
+    **{f"hostile {n}": partial(hostile, text) for n, text in enumerate(HOSTILES)},
+}

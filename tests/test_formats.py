@@ -8,7 +8,6 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
 from typing import Any
 from xml.etree import ElementTree
 
@@ -36,15 +35,7 @@ STYLE = Style(end=Ending(1, "2 findings at or above high"))
 CONTROL = re.compile(
     r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
-NAMED: dict[str, Callable[[], Report]] = {
-    "full": reports.full,
-    "empty": reports.report,
-    "patched": reports.patched,
-    **{
-        f"hostile {n}": lambda t=text: reports.hostile(t) for n, text in enumerate(reports.HOSTILES)
-    },
-}
-every_report = pytest.mark.parametrize("made", NAMED.values(), ids=NAMED)
+every_report = pytest.mark.parametrize("made", reports.KINDS.values(), ids=reports.KINDS)
 hostile_texts = pytest.mark.parametrize(
     "text", reports.HOSTILES, ids=[str(n) for n in range(len(reports.HOSTILES))]
 )
