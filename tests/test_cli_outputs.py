@@ -99,16 +99,16 @@ def test_a_file_has_no_colour_unless_it_is_asked_for(here: Here, folder: Path) -
     assert "\x1b[1;31mcritical" in Path("colored.txt").read_text()
 
 
-def test_an_object_out_of_a_file_is_reported_with_its_file_and_line(
+def test_an_object_out_of_a_file_is_reported_with_its_file_and_the_line_of_the_field(
     here: Here, folder: Path
 ) -> None:
     Path("two.yaml").write_text(f"{HEALTHY}---\n{BROKEN}")
-    line = HEALTHY.count("\n") + 2
+    line = Path("two.yaml").read_text().splitlines().index("          inlineCode: |") + 1
 
     (finding,) = here("scan", "-f", "two.yaml", *ONLY, "-o", "json").report["findings"]
 
-    assert finding["origin"]["file"] == "two.yaml"
-    assert finding["origin"]["line"] >= line
+    assert finding["path"].endswith("/inlineCode")
+    assert finding["origin"] == {"file": "two.yaml", "line": line}
 
 
 def test_what_comes_through_a_pipe_has_no_file(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
