@@ -81,14 +81,7 @@ def wide_mode(cluster: Cluster, namespace: str) -> Mode:
     Raises OutOfView where that of the namespace may be hidden, or, where it decides nothing,
     that of the root namespace.
     """
-    memo = cluster.derive(_wide_modes)
-    if namespace not in memo:
-        memo[namespace] = _wide_mode(cluster, namespace)
-    return memo[namespace]
-
-
-def _wide_modes(_: Cluster) -> dict[str, Mode]:
-    return {}
+    return cluster.derive(_wide_mode, namespace)
 
 
 def _wide_mode(cluster: Cluster, namespace: str) -> Mode:
@@ -158,26 +151,20 @@ def receiver(cluster: Cluster, service: Resource, port: Field) -> Receiver | Non
     chosen = service.labels("spec", "selector")
     if not chosen or "UDP" in port.text("protocol") or services.external_name(service):
         return None
-    target = target_port(cluster, service, port)
-    memo = cluster.derive(_receivers)
-    key = service.namespace, service.name, target
-    found = memo.get(key)
-    if found is None:
-        pods = services.pods(cluster, service)
-        modes: dict[Mode, None] = {}
-        seen: set[frozenset[tuple[str, str]]] = set()
-        for labels in [pod.labels("metadata", "labels") for pod in pods] or [chosen]:
-            distinct = frozenset(labels.items())
-            if distinct not in seen:
-                seen.add(distinct)
-                modes[mode_of(cluster, service.namespace, labels, target)] = None
-        found = Receiver(tuple(modes), istio_mesh.membership(pods), target, bool(pods))
-        memo[key] = found
-    return found
+    return cluster.derive(_receiver, service, target_port(cluster, service, port))
 
 
-def _receivers(_: Cluster) -> dict[tuple[str, str, int | None], Receiver]:
-    return {}
+def _receiver(cluster: Cluster, service: Resource, target: int | None) -> Receiver:
+    pods = services.pods(cluster, service)
+    modes: dict[Mode, None] = {}
+    seen: set[frozenset[tuple[str, str]]] = set()
+    chosen = service.labels("spec", "selector")
+    for labels in [pod.labels("metadata", "labels") for pod in pods] or [chosen]:
+        distinct = frozenset(labels.items())
+        if distinct not in seen:
+            seen.add(distinct)
+            modes[mode_of(cluster, service.namespace, labels, target)] = None
+    return Receiver(tuple(modes), istio_mesh.membership(pods), target, bool(pods))
 
 
 def selecting(cluster: Cluster, namespace: str, labels: Mapping[str, str]) -> Sequence[Resource]:

@@ -29,6 +29,10 @@ def home(host: str, cluster: Cluster) -> str | None:
 
 def client_namespaces(route: Resource, cluster: Cluster) -> tuple[str, ...]:
     """Where the proxies that use a VirtualService run: its gateways' Pods, and any sidecar."""
+    return cluster.derive(_client_namespaces, route)
+
+
+def _client_namespaces(cluster: Cluster, route: Resource) -> tuple[str, ...]:
     found: dict[str, None] = {}
     if istio_virtual_services.is_bound_to_mesh(route):
         found |= dict.fromkeys((istio_rules.ANYWHERE, route.namespace))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from gwdoctor import kinds
 from gwdoctor.cluster import Cluster
-from gwdoctor.model import Field, Resource
+from gwdoctor.model import Field, Resource, of_resource
 from gwdoctor.resolve import gateway_api, hosts, istio_mesh
 from gwdoctor.resolve.host_index import HostIndex
 from gwdoctor.resolve.istio_gateways import Server
@@ -52,6 +52,7 @@ class GatewayRef:
     name: Name | None  #: None for `mesh`
 
 
+@of_resource
 def gateway_refs(route: Resource) -> tuple[GatewayRef, ...]:
     """The entries of `spec.gateways`; none where the VirtualService is for the mesh only."""
     return tuple(_refs(route, route))
@@ -71,6 +72,7 @@ def _refs(route: Resource, spot: Field, *steps: str) -> Iterator[GatewayRef]:
             yield GatewayRef(route, entry, gateway_name(entry.text(), route.namespace))
 
 
+@of_resource
 def is_bound_to_mesh(route: Resource) -> bool:
     """Whether sidecars use it."""
     references = gateway_refs(route)
