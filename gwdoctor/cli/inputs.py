@@ -24,6 +24,9 @@ from gwdoctor.source.snapshot import BadSnapshot, Snapshot
 if TYPE_CHECKING:
     from gwdoctor.source.questions import Questions
 
+#: The share of --timeout that reading may take: what was read by then is still to be checked.
+READING = 0.8
+
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
@@ -87,7 +90,7 @@ def opened(
             namespaces=None if given.all_namespaces else namespaces or frozenset(),
             now=now,
             connection=connection,
-            timeout=timeout,
+            deadline=deadline,
             request_timeout=request_timeout,
             talk=talk,
         ) as seen:
@@ -171,7 +174,7 @@ def _live(
     namespaces: frozenset[str] | None,
     now: datetime | None,
     connection: Connection,
-    timeout: float | None,
+    deadline: Deadline,
     request_timeout: float | None,
     talk: Talk,
 ) -> Iterator[Seen]:
@@ -198,7 +201,7 @@ def _live(
     live = connect(
         flags,
         namespaces=namespaces,
-        timeout=timeout,
+        timeout=deadline.seconds * READING,
         request_timeout=request_timeout,
         chunk_size=connection.chunk_size,
         progress=talk.progress,
@@ -211,7 +214,7 @@ def _live(
         yield Seen(
             picture=picture,
             target=target,
-            deadline=live.deadline,
+            deadline=deadline,
             namespaces=_scope(target),
             is_live=True,
             questions=live.questions,

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from commandline import BROKEN, CHECK, Done, program
-from testbed import Cluster, ControlPlane
+from testbed import Cluster, ControlPlane, FaultProxy
 
 needs_kubectl = pytest.mark.skipif(not shutil.which("kubectl"), reason="there is no kubectl here")
 ONLY = ("--select", CHECK)
@@ -163,6 +163,21 @@ def test_the_deadline_ends_the_run_and_is_told(cluster: Cluster) -> None:
 
     assert done.code in (3, 4)
     assert "--timeout" in done.err or done.report["summary"]["incomplete"]
+
+
+def test_what_was_read_before_the_deadline_is_still_checked(
+    control_plane: ControlPlane, filter_in: str
+) -> None:
+    with FaultProxy(control_plane).start() as proxy:
+        proxy.delay("/services", 60, times=None)
+        kubeconfig = proxy.kubeconfig()
+        done = program(
+            "scan", "--kubeconfig", kubeconfig, "-n", filter_in, "--timeout", "5s", "-o", "json"
+        )
+
+    assert CHECK in [finding["check"] for finding in done.report["findings"]]
+    assert done.report["summary"]["incomplete"]
+    assert "Service" in str(done.report["not_checked"])
 
 
 @needs_kubectl
