@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from gwdoctor import kinds
-from gwdoctor.model import Gap, Kind, Ref, Resource
+from gwdoctor.model import Field, Gap, Kind, Ref, Resource
 
 T = TypeVar("T")
 
@@ -79,13 +79,15 @@ class Cluster:
         self._gap_of: dict[tuple[Kind, str, str], Gap] = {}
         for gap in self.gaps:
             self._gap_of.setdefault((gap.kind, gap.namespace, gap.name), gap)
-        self._derived: dict[Any, Any] = {}
+        self._derived: dict[Any, tuple[Any, frozenset[Kind]]] = {}
+        self._reading: list[set[Kind]] = []  #: of each join under way, the kinds that it asked for
         self._labels: dict[tuple[Kind, str | None], _LabelIndex] = {}
 
     def after(self, put: Iterable[Resource], gone: Iterable[Ref] = ()) -> Cluster:
         """This picture with these resources in it, and those taken away: what a change would make.
 
-        What was not touched is shared, so that it costs little next to reading and indexing anew.
+        What was not touched is shared, and the joins that do not read it: it costs little next to
+        reading and indexing anew.
         """
         new, lost = {_key(r.ref): r for r in put}, frozenset(map(_key, gone))
         touched = {kind for kind, _, _ in (*new, *lost)}
@@ -109,7 +111,12 @@ class Cluster:
         other._labels = {
             spot: made for spot, made in self._labels.items() if spot[0] not in touched
         }
-        other._derived = {}
+        other._derived = {
+            key: (value, read)
+            for key, (value, read) in self._derived.items()
+            if read.isdisjoint(touched)
+        }
+        other._reading = []
         return other
 
     def __len__(self) -> int:
@@ -164,6 +171,7 @@ class Cluster:
 
     def find(self, ref: Ref) -> Resource | None:
         """The resource if it was read. Says nothing about whether it exists."""
+        self._note(ref.kind)
         return self._by_ref.get(_key(ref))
 
     def sees(self, kind: Kind, namespace: str = "") -> bool:
@@ -194,6 +202,7 @@ class Cluster:
 
     def holds(self, kind: Kind) -> bool:
         """Whether any object of this kind was read. Says nothing about whether there is one."""
+        self._note(kind)
         return kind in self._by_kind
 
     def may_hold(self, kind: Kind) -> bool:
@@ -225,16 +234,25 @@ class Cluster:
         return Ref(kind, "", "", self._versions.get(kind, reading.versions[0])).api_version
 
     def derive(self, compute: Callable[..., T], *args: Any) -> T:
-        """`compute(cluster, *args)`, once a scan. Where it ran into OutOfView, every caller gets that."""
+        """`compute(cluster, *args)`, once a scan. Where it ran into OutOfView, every caller gets that.
+
+        `compute` reads through this cluster only; of what it is given, fields are taken as read.
+        """
         key = (compute, *args) if args else compute
+        reading = self._reading
         try:
-            value = self._derived[key]
+            value, read = self._derived[key]
         except KeyError:
+            reading.append({arg.ref.kind for arg in args if isinstance(arg, Field)})
             try:
                 value = compute(self, *args)
             except OutOfView as gap:
                 value = gap
-            self._derived[key] = value
+            finally:
+                read = frozenset(reading.pop())
+            self._derived[key] = value, read
+        if reading:
+            reading[-1] |= read
         if value.__class__ is OutOfView:
             raise value.with_traceback(None)
         result: T = value
@@ -242,7 +260,12 @@ class Cluster:
 
     # --- what can be seen ----------------------------------------------------------------
 
+    def _note(self, kind: Kind) -> None:
+        if self._reading:
+            self._reading[-1].add(kind)
+
     def _declared(self, kind: Kind) -> None:
+        self._note(kind)
         if self.asked is not None and kind not in self.asked:
             raise NotDeclared(f"{kind} was read but is not declared in `subjects` or `needs`")
 
