@@ -206,6 +206,10 @@ spec:
     found = scan(cluster, *check, "-o", "json").report["findings"]
     (finding,) = found
     (command,) = finding["fix"]["commands"]
+    kubeconfig = ("--kubeconfig", cluster.kubeconfig, "-n", namespace)
+    asked = program("fix", finding["id"], *kubeconfig, "--dry-run=server", "-o", "json")
+    (told,) = json.loads(asked.out)
+    assert [answer["refusal"] for answer in told["server"]] == [""]
     subprocess.run(
         [*shlex.split(command), "--kubeconfig", str(cluster.kubeconfig)],
         check=True,
