@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -80,6 +80,7 @@ class Cluster:
         for gap in self.gaps:
             self._gap_of.setdefault((gap.kind, gap.namespace, gap.name), gap)
         self._derived: dict[Any, tuple[Any, frozenset[Kind]]] = {}
+        self._kinds_read: dict[frozenset[Kind], frozenset[Kind]] = {}  #: one copy of each
         self._reading: list[set[Kind]] = []  #: of each join under way, the kinds that it asked for
         self._labels: dict[tuple[Kind, str | None], _LabelIndex] = {}
 
@@ -108,16 +109,23 @@ class Cluster:
             if kind in touched:
                 other._by_kind[kind].append(resource)
                 other._by_namespace[kind, namespace].append(resource)
-        other._labels = {
-            spot: made for spot, made in self._labels.items() if spot[0] not in touched
+        other._labels, other._derived, other._reading = {}, {}, []
+        other.take_over(self, touched)
+        return other
+
+    def take_over(self, earlier: Cluster, touched: Collection[Kind]) -> None:
+        """What an earlier picture has worked out, and what of these kinds cannot have changed.
+
+        All other kinds must be the same in both: objects, gaps and what is absent.
+        """
+        self._labels |= {
+            spot: made for spot, made in earlier._labels.items() if spot[0] not in touched
         }
-        other._derived = {
+        self._derived |= {
             key: (value, read)
-            for key, (value, read) in self._derived.items()
+            for key, (value, read) in earlier._derived.items()
             if read.isdisjoint(touched)
         }
-        other._reading = []
-        return other
 
     def __len__(self) -> int:
         return len(self._by_ref)
@@ -250,6 +258,7 @@ class Cluster:
                 value = gap
             finally:
                 read = frozenset(reading.pop())
+            read = self._kinds_read.setdefault(read, read)
             self._derived[key] = value, read
         if reading:
             reading[-1] |= read

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -208,6 +209,7 @@ def _live(
     )
     with closing(live):
         picture = gather(live, probes, now=now)
+        gc.freeze()  # what was read stays to the end: nothing of it is to be looked for as garbage
         target = live.target
         talk.done()
         talk.say(1, f"{live.traffic.requests} requests, {live.traffic.bytes} bytes")
