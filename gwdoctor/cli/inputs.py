@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from gwdoctor.cli.mistakes import Mistake
 from gwdoctor.cli.options import Connection, Input, Time
 from gwdoctor.cli.talk import Talk
 from gwdoctor.gather import Picture, gather
-from gwdoctor.model import Target
+from gwdoctor.model import Target, rfc3339
 from gwdoctor.probe import Probe
 from gwdoctor.source.batch import Source
 from gwdoctor.source.deadline import Deadline
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from gwdoctor.source.access import Flags
     from gwdoctor.source.keeping import Keeper
     from gwdoctor.source.questions import Questions
+
+#: The share of --timeout that reading may take: what was read by then is still to be checked.
+READING = 0.8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +54,7 @@ class Seen:
         """When the cluster was seen, RFC 3339; files have no such time."""
         if not self.is_live and self.picture.batch.now is None:
             return ""
-        return self.now.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        return rfc3339(self.now)
 
 
 def read(
@@ -97,7 +101,7 @@ def opened(
             namespaces=None if given.all_namespaces else namespaces or frozenset(),
             now=now,
             connection=connection,
-            timeout=timeout,
+            deadline=deadline,
             request_timeout=request_timeout,
             talk=talk,
         ) as seen:
@@ -204,7 +208,7 @@ def _live(
     namespaces: frozenset[str] | None,
     now: datetime | None,
     connection: Connection,
-    timeout: float | None,
+    deadline: Deadline,
     request_timeout: float | None,
     talk: Talk,
 ) -> Iterator[Seen]:
@@ -213,20 +217,21 @@ def _live(
     live = connect(
         flags_of(connection),
         namespaces=namespaces,
-        timeout=timeout,
+        timeout=deadline.seconds * READING,
         request_timeout=request_timeout,
         chunk_size=connection.chunk_size,
         progress=talk.progress,
     )
     with closing(live):
         picture = gather(live, probes, now=now)
+        gc.freeze()  # what was read stays to the end: nothing of it is to be looked for as garbage
         target = live.target
         talk.done()
         talk.say(1, f"{live.traffic.requests} requests, {live.traffic.bytes} bytes")
         yield Seen(
             picture=picture,
             target=target,
-            deadline=live.deadline,
+            deadline=deadline,
             namespaces=_scope(target),
             is_live=True,
             questions=live.questions,
