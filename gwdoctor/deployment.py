@@ -9,8 +9,8 @@ from typing import Any
 
 from gwdoctor import rights
 from gwdoctor.delivery.destinations import CONFIG_MAP, SPREAD, Destination
-from gwdoctor.delivery.openreports import APIS
 from gwdoctor.probe import Probe
+from gwdoctor.render.openreports import APIS
 from gwdoctor.version import __version__
 
 Manifest = dict[str, Any]

@@ -21,6 +21,7 @@ from gwdoctor.delivery import configmap, history, messages, openreports, summary
 from gwdoctor.delivery.destinations import BadDestination, Destination, parsed
 from gwdoctor.delivery.history import Memory, News, compared
 from gwdoctor.model import Finding, Report, Skip
+from gwdoctor.render.openreports import OPENREPORTS
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 CHECK = "kong/upstream-protocol-missing"
@@ -247,7 +248,7 @@ def test_a_config_map_that_somebody_broke_is_written_anew() -> None:
 
 def as_reports(now: Report, last: Memory | None = None, **more: Any) -> list[dict[str, Any]]:
     news = news_of(now, last)
-    given = {"api": openreports.OPENREPORTS, "home": "gwdoctor", "spread": False, **more}
+    given = {"api": OPENREPORTS, "home": "gwdoctor", "spread": False, **more}
     return openreports.manifests(now, news, news.memory, **given)
 
 

@@ -213,10 +213,11 @@ class _Round:
 
     def _memory_of_reports(self, one: Destination) -> Memory | None:
         from gwdoctor.delivery import openreports
+        from gwdoctor.render.openreports import APIS
 
         keeper = self._cluster
         spread = bool(one.value)
-        for api in openreports.APIS:
+        for api in APIS:
             if keeper.serves(api.api_version):
                 kinds = [(api.kind, "" if spread else keeper.home)]
                 kinds += [(api.cluster_kind, "")] if spread else []
@@ -273,7 +274,8 @@ class _Round:
         wholefile.write(one.value, f"{json.dumps(whole, indent=2)}\n".encode())
 
     def _keep_config_map(self, one: Destination, news: News, memory: Memory) -> None:
-        from gwdoctor.delivery import configmap, openreports
+        from gwdoctor.delivery import configmap
+        from gwdoctor.render.openreports import MANAGED_BY, SOURCE
 
         manifest = configmap.manifest(
             one.value,
@@ -284,15 +286,16 @@ class _Round:
             before=self._config_map,
             keep=self._courier.keep,
         )
-        manifest["metadata"]["labels"] = {openreports.MANAGED_BY: openreports.SOURCE}
+        manifest["metadata"]["labels"] = {MANAGED_BY: SOURCE}
         self._cluster.apply(self._owned(manifest))
 
     def _keep_reports(self, one: Destination, news: News, memory: Memory) -> None:
         from gwdoctor.delivery import openreports
+        from gwdoctor.render.openreports import APIS
         from gwdoctor.source.connection import Trouble
 
         keeper = self._cluster
-        api = next((a for a in openreports.APIS if keeper.serves(a.api_version)), None)
+        api = next((a for a in APIS if keeper.serves(a.api_version)), None)
         if api is None:
             raise Trouble(
                 "the cluster knows neither Report (openreports.io) nor PolicyReport (wgpolicyk8s.io)"

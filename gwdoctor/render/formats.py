@@ -57,6 +57,7 @@ FORMATS = {
         Format("github", "annotations, and the summary of a step", "github:render"),
         Format("csv", "a table for spreadsheets", "table:render"),
         Format("openmetrics", "metrics for Prometheus", "openmetrics:render"),
+        Format("openreports", "Report objects, for kubectl apply", "openreports:render"),
     )
 }
 

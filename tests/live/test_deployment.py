@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import yaml
 from commandline import Done, Here
 from testbed import ControlPlane, crds
 from testbed.client import Client
@@ -642,6 +643,19 @@ def test_reports_can_stand_beside_what_they_are_about(
     heads = cluster.items("openreports.io/v1alpha1", "ClusterReport")
     assert [head["metadata"]["name"] for head in heads] == ["gwdoctor.1"]
     assert "0 new, 1 fixed" in second.err
+
+
+def test_the_format_openreports_can_be_applied(
+    empty_control_plane: ControlPlane, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = list(yaml.safe_load_all(Here(capsys)("demo", "-o", "openreports").out))
+    for namespace in {one["metadata"].get("namespace") for one in made} - {None}:
+        empty_control_plane.create_namespace(str(namespace))
+
+    said = {one["metadata"]["name"]: dry_run(empty_control_plane, one) for one in made}
+
+    assert len(made) > 5
+    assert said == dict.fromkeys(said, (201, ""))
 
 
 def test_where_there_is_only_policyreport_that_is_written(
