@@ -41,13 +41,16 @@ class Account:
     control_plane: ControlPlane
     client: Client
 
-    def may(self, verb: str, group: str, resource: str, namespace: str = "") -> bool:
+    def may(
+        self, verb: str, group: str, resource: str, namespace: str = "", name: str = ""
+    ) -> bool:
         spec = {
             "resourceAttributes": {
                 "group": group,
                 "resource": resource,
                 "verb": verb,
                 "namespace": namespace,
+                "name": name,
             }
         }
         review = {
@@ -621,6 +624,48 @@ def test_without_the_right_to_write_the_run_says_so_and_fails(
     assert "--report-to openreports: the server answers 403" in done.err
     assert log.read_text().startswith("gwdoctor: ")
     assert "Traceback" not in done.err
+
+
+_OF_REPORTS = [
+    (rule["resources"][0], verb)
+    for rule in deployment.report_roles(EVERYTHING.report_to, HOME)[0]["rules"]
+    for verb in rule["verbs"]
+    if rule["resources"] != ["policyreports"]  # the older API is not in this cluster
+]
+
+
+@pytest.mark.parametrize(("resource", "verb"), _OF_REPORTS)
+def test_no_right_to_write_reports_is_too_much(
+    account: Account, in_the_pod: Callable[..., Done], resource: str, verb: str
+) -> None:
+    """Without it the report, its pruning or its owner is missing, and the run says so."""
+    cluster = account.control_plane
+    (role,) = deployment.report_roles(EVERYTHING.report_to, HOME)
+    (rule,) = (rule for rule in role["rules"] if rule["resources"] == [resource])
+    rule["verbs"].remove(verb)
+    role["rules"] = [rule for rule in role["rules"] if rule["verbs"]]
+    cluster.apply([role])
+    everywhere = rights.cluster_role("gwdoctor", PROBES, "all")
+    for other in everywhere["rules"]:  # it reads ConfigMaps anyway, but that is another story
+        if resource in other["resources"]:
+            other["resources"].remove(resource)
+    cluster.apply([everywhere])
+    group, name = rule["apiGroups"][0], next(iter(rule.get("resourceNames", [""])))
+    deadline = time.monotonic() + 10
+    while account.may(verb, group, resource, HOME, name):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+    cluster.apply(broken(1))
+    first = scan(in_the_pod)
+    mend(cluster, 1)
+    second = scan(in_the_pod)
+
+    if resource == "cronjobs":
+        assert "the report has no owner: CronJob gwdoctor" in first.err
+    else:
+        assert 3 in (first.code, second.code)
+        assert f'cannot {verb} resource "{resource}"' in first.err + second.err
 
 
 def test_reports_can_stand_beside_what_they_are_about(
