@@ -59,7 +59,7 @@ def _root(
     """The doctor for the entry of a Kubernetes cluster.
 
     Finds what is wrong with gateways, TLS, certificates, routes and mesh mTLS, and prints the
-    YAML that mends it. It reads, and never writes to a cluster.
+    YAML that mends it. It never writes to a cluster, except a report that you ask it to write.
     """
 
 

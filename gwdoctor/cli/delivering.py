@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gwdoctor import wholefile
+from gwdoctor.cli.addresses import address, destinations, is_sent
 from gwdoctor.cli.mistakes import Mistake
 from gwdoctor.cli.options import Delivery, Input
-from gwdoctor.delivery.destinations import HOOKS, MEMORIES, BadDestination, Destination, parsed
+from gwdoctor.delivery.destinations import HOOKS, MEMORIES, Destination
 from gwdoctor.model import Report
 
 if TYPE_CHECKING:
@@ -27,14 +28,6 @@ Manifest = dict[str, Any]
 
 #: Under which name the CronJob runs that owns what is written; set in its manifest.
 CRON_JOB = "GWDOCTOR_CRONJOB"
-
-
-def destinations(texts: Collection[str] | None) -> tuple[Destination, ...]:
-    """What --report-to says. Raises Mistake."""
-    try:
-        return parsed(texts or ())
-    except BadDestination as error:
-        raise Mistake(f"--report-to: {error}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +50,7 @@ class Courier:
                 raise Mistake(f"--report-to {one}: files and snapshots have no cluster to write to")
             if one.kind == "file" and (problem := wholefile.refusal(one.value)):
                 raise Mistake(f"--report-to {one}: {problem}")
-        return cls(found, given.keep, {one: _address(one) for one in found if _is_sent(one)})
+        return cls(found, given.keep, {one: address(one) for one in found if is_sent(one)})
 
     def deliver(
         self,
@@ -80,32 +73,6 @@ class Courier:
         finally:
             if keeper is not None:
                 keeper.close()
-
-
-def _is_sent(one: Destination) -> bool:
-    return one.kind in HOOKS or one.kind == "pushgateway"
-
-
-def _address(one: Destination) -> Address:
-    from gwdoctor.source import outward
-
-    if one.variable:
-        url, what = os.environ.get(one.variable, ""), f"the variable {one.variable}"
-    else:
-        path = one.value.removeprefix("file:")
-        what = f"the file {path}"
-        try:
-            url = Path(path).read_text(encoding="utf-8").strip()
-        except OSError as error:
-            raise Mistake(f"--report-to {one}: {path}: {error.strerror}") from None
-        except UnicodeDecodeError:
-            raise Mistake(f"--report-to {one}: {what} is no text") from None
-    if not url:
-        raise Mistake(f"--report-to {one}: {what} is empty")
-    try:
-        return outward.address(url, what)
-    except outward.Undelivered as error:
-        raise Mistake(f"--report-to {one}: {error}") from None
 
 
 class _Round:

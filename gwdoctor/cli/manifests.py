@@ -8,8 +8,8 @@ import re
 from gwdoctor import deployment, rights
 from gwdoctor.catalogue import catalogue
 from gwdoctor.cli import outcome, values
+from gwdoctor.cli.addresses import destinations
 from gwdoctor.cli.chosen import chosen
-from gwdoctor.cli.delivering import destinations
 from gwdoctor.cli.mistakes import Mistake
 from gwdoctor.cli.options import Connection, Deployment, Rights, Time
 from gwdoctor.cli.rbac import secret_names, warn_of_secrets, write

@@ -11,8 +11,8 @@ from typing import Any
 from gwdoctor import deployment, kinds, rights
 from gwdoctor.catalogue import catalogue
 from gwdoctor.cli import inputs, outcome, program, stdout, values
+from gwdoctor.cli.addresses import destinations
 from gwdoctor.cli.chosen import chosen
-from gwdoctor.cli.delivering import destinations
 from gwdoctor.cli.mistakes import Mistake
 from gwdoctor.cli.options import Connection, Input, Rights, Time
 from gwdoctor.cli.talk import Talk

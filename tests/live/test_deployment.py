@@ -412,6 +412,8 @@ data: {tls.crt: "", tls.key: ""}
     cluster.apply([roles["gwdoctor"], named, rights.binding(named, "gwdoctor", HOME)])
     account.wait_until(False, "list", "", "secrets")
 
+    done = in_the_pod("scan", "-A", "--select", "tls", "-o", "json")
+
     def read(name: str) -> int:
         return account.client.request("GET", f"/api/v1/namespaces/default/secrets/{name}").status
 
@@ -427,6 +429,9 @@ data: {tls.crt: "", tls.key: ""}
         }
     ]
     assert (read("named"), read("other")) == (200, 403)
+    told = {f["object"]["name"] for f in done.report["findings"] if f["object"]["kind"] == "Secret"}
+    assert told == {"named"}
+    assert unread(done) == {("", "secrets")}, "that it may not list them is told all the same"
 
 
 # --- reports -----------------------------------------------------------------------------------
