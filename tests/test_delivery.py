@@ -8,10 +8,12 @@ import json
 import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from commandline import Here
 from hypothesis import given
 from hypothesis import strategies as some
 from reports import SERVICE, finding, full, report, resource
@@ -228,6 +230,19 @@ def test_a_config_map_never_grows_beyond_what_the_server_takes(number: int) -> N
     assert len(run_keys(made)) >= 1
 
 
+def test_a_run_in_a_config_map_can_be_read_again(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    made = kept(report(numbered(1), numbered(2)))
+    *_, newest = sorted(made["binaryData"].items())
+    (tmp_path / "run.json").write_bytes(gzip.decompress(base64.b64decode(newest[1])))
+
+    done = Here(capsys)("convert", tmp_path / "run.json", "-o", "json")
+
+    assert newest[0].startswith("run-"), "the page says how to find it"
+    assert done.ids == [CHECK, CHECK]
+
+
 def test_a_config_map_that_somebody_broke_is_written_anew() -> None:
     bomb = gzip.compress(b'{"version": 1}' + b" " * configmap.MOST_UNPACKED)
     broken: tuple[Any, ...] = (
@@ -261,6 +276,16 @@ def test_reports_hold_at_most_250_results_and_names_do_not_meet() -> None:
     assert names == ["gwdoctor.1", "gwdoctor.shop.1", "gwdoctor.shop.2", "gwdoctor.shop-1.1"]
     assert [len(one["results"]) for one in made] == [0, 250, 1, 1]
     assert {one["metadata"]["namespace"] for one in made} == {"gwdoctor"}
+
+
+def test_a_report_is_never_larger_than_what_etcd_takes() -> None:
+    wide = "\U0001f4a5" * 2000
+    hostile = [numbered(n, message=wide, title=wide) for n in range(250)]
+
+    made = as_reports(report(*hostile))
+
+    assert sum(len(one["results"]) for one in made) == 250
+    assert max(len(msgspec.json.encode(one)) for one in made) < 1_100_000
 
 
 def test_reports_remember() -> None:

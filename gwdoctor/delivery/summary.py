@@ -34,8 +34,9 @@ def changed(news: News) -> list[str]:
     if news.is_first:
         return []
     line = f"{len(news.new)} new, {len(news.fixed)} fixed since {visible(news.since)}"
+    line += f"; {len(news.still)} still there"
     if news.unknown:
-        line += f"; {len(news.unknown)} could not be looked at again"
+        line += f", {len(news.unknown)} could not be looked at again"
     return [line]
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from gwdoctor.model import Finding, Report, Severity
 from gwdoctor.render.document import reference
 from gwdoctor.render.words import visible
@@ -19,8 +21,10 @@ from gwdoctor.yamltext.writing import dump
 Manifest = dict[str, Any]
 
 SOURCE = "gwdoctor"
-#: Results a report: about 250 KB, far below what etcd takes.
+#: Results a report: about 250 KB.
 MOST_RESULTS = 250
+#: Bytes of the results of a report: etcd takes 1.5 MiB.
+MOST_BYTES = 1_000_000
 #: Characters of a message or a property.
 MOST_TEXT = 1024
 MANAGED_BY = "app.kubernetes.io/managed-by"
@@ -162,6 +166,14 @@ def _not_checked(report: Report) -> Iterator[Manifest]:
 
 
 def _parts(results: list[Manifest]) -> Iterator[list[Manifest]]:
-    """At least one, which may be empty."""
-    for start in range(0, max(len(results), 1), MOST_RESULTS):
-        yield results[start : start + MOST_RESULTS]
+    """At least one, which may be empty; none too large for etcd, whatever is in the messages."""
+    part: list[Manifest] = []
+    size = 0
+    for result in results:
+        bytes_of_it = len(msgspec.json.encode(result))
+        if part and (len(part) == MOST_RESULTS or size + bytes_of_it > MOST_BYTES):
+            yield part
+            part, size = [], 0
+        part.append(result)
+        size += bytes_of_it
+    yield part
