@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+from gwdoctor.source import keeping
+
 ROOT = Path(__file__).parents[1]
 LAYERS = [
     "version",
@@ -73,6 +75,18 @@ def test_only_the_source_talks_to_the_api_server() -> None:
         if "source" in file.parts:
             continue
         assert not [n for n in imports(file) if n.split(".")[0] == "kubernetes"], file
+
+
+def test_only_reports_are_written_and_only_in_one_place() -> None:
+    writers = {
+        file.name
+        for file in (ROOT / "gwdoctor").rglob("*.py")
+        if "connection.write(" in file.read_text()
+    }
+    assert writers == {"keeping.py"}
+    assert {kind for _, kind in keeping.WRITTEN} == {
+        *("ConfigMap", "Report", "ClusterReport", "PolicyReport", "ClusterPolicyReport")
+    }
 
 
 def test_checks_import_only_the_front_door_and_the_joins() -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from contextlib import closing
 
 from gwdoctor import deployment, rights
 from gwdoctor.catalogue import catalogue
-from gwdoctor.cli import outcome, values
+from gwdoctor.cli import inputs, outcome, values
 from gwdoctor.cli.addresses import destinations
 from gwdoctor.cli.chosen import chosen
 from gwdoctor.cli.mistakes import Mistake
@@ -15,6 +16,11 @@ from gwdoctor.cli.options import Connection, Deployment, Rights, Time
 from gwdoctor.cli.rbac import secret_names, warn_of_secrets, write
 from gwdoctor.cli.talk import Talk
 from gwdoctor.delivery.destinations import HOOKS, Destination
+from gwdoctor.kinds import ENDPOINT_SLICE, SERVICE
+from gwdoctor.source.batch import Want
+
+#: With --api-server: the addresses that the cluster itself tells.
+AUTO = "auto"
 
 _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _IMAGE = re.compile(r"[A-Za-z0-9][\w./:@-]*", re.ASCII)
@@ -39,7 +45,15 @@ def run(given: Deployment, asked: Rights, time: Time, connection: Connection) ->
         secrets=secrets,
         secret_names=frozenset(secret_names(asked, probes, time, connection, talk)),
         report_to=report_to,
-        api_servers=tuple(map(_server, given.api_server or ())),
+        api_servers=tuple(
+            dict.fromkeys(
+                server
+                for text in given.api_server or ()
+                for server in (
+                    _servers_there(time, connection) if text == AUTO else [_server(text)]
+                )
+            )
+        ),
     )
     warn_of_secrets(probes, secrets, talk)
     _tell_of_addresses(settings, talk)
@@ -76,6 +90,37 @@ def _server(text: str) -> tuple[str, int]:
     if not 0 < number < 65536:
         raise Mistake(f"--api-server: {text!r} is no address with a port; write 10.0.0.1:6443")
     return str(network), number
+
+
+def _servers_there(time: Time, connection: Connection) -> list[tuple[str, int]]:
+    """The API server as Pods of this cluster reach it: its endpoints, and the Service before them,
+    because network plugins differ in which of them they look at."""
+    from gwdoctor.source.live import connect
+
+    live = connect(
+        inputs.flags_of(connection),
+        namespaces=["default"],
+        timeout=values.seconds(time.timeout, "--timeout"),
+        request_timeout=values.seconds(time.request_timeout, "--request-timeout"),
+    )
+    wanted = [Want(kind, "default", "kubernetes") for kind in (ENDPOINT_SLICE, SERVICE)]
+    with closing(live):
+        found = live.fetch(wanted).resources
+    servers = []
+    for one in found:
+        if one.ref.kind == SERVICE:
+            addresses = one.texts("spec", "clusterIPs")
+            ports = [port.number("port") for port in one.each("spec", "ports")]
+        else:
+            addresses = tuple(a for e in one.each("endpoints") for a in e.texts("addresses"))
+            ports = [port.number("port") for port in one.each("ports")]
+        servers += [_server(f"[{address}]:{port}") for address in addresses for port in ports]
+    if not any(one.ref.kind == ENDPOINT_SLICE for one in found):
+        raise Mistake(
+            f"--api-server {AUTO}: EndpointSlice default/kubernetes is not there or may not be "
+            "read; name the address, as 10.0.0.1:6443"
+        )
+    return servers
 
 
 def _tell_of_addresses(settings: deployment.Settings, talk: Talk) -> None:

@@ -390,9 +390,9 @@ class Deployment:
         _option(
             _DEPLOYMENT,
             "--api-server",
-            metavar="ADDRESS:PORT",
-            help="Let the Pod reach only this API server (`kubectl get endpointslices "
-            "kubernetes`); may be repeated. Default: any address at 443 and 6443.",
+            metavar="auto|ADDRESS:PORT",
+            help="Let the Pod reach only this API server; may be repeated. auto: what the "
+            "cluster says of it. Default: any address at 443 and 6443.",
         ),
     ] = None
 

@@ -230,6 +230,33 @@ def test_the_admission_would_refuse_a_weaker_pod(
     assert "violates PodSecurity" in message
 
 
+def test_the_network_policy_can_be_narrowed_to_what_the_cluster_says(
+    empty_control_plane: ControlPlane, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here = Here(capsys)
+    auto = ("manifests", "--api-server", "auto", "--kubeconfig")
+    without = here(*auto, str(empty_control_plane.kubeconfig))
+    empty_control_plane.apply(
+        """
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: kubernetes, namespace: default}
+addressType: IPv4
+endpoints: [{addresses: [192.0.2.1]}, {addresses: [192.0.2.2]}]
+ports: [{name: https, port: 6443, protocol: TCP}]
+"""
+    )
+    found = here(*auto, str(empty_control_plane.kubeconfig))
+
+    policy = next(one for one in yaml.safe_load_all(found.out) if one["kind"] == "NetworkPolicy")
+    *servers, dns = policy["spec"]["egress"]
+    reached = {(rule["to"][0]["ipBlock"]["cidr"], rule["ports"][0]["port"]) for rule in servers}
+    assert without.code == 2
+    assert "EndpointSlice default/kubernetes" in without.err
+    assert reached == {("192.0.2.1/32", 6443), ("192.0.2.2/32", 6443), ("10.96.0.1/32", 443)}
+    assert dns["ports"][0]["port"] == 53
+
+
 # --- rights ------------------------------------------------------------------------------------
 
 
