@@ -109,12 +109,15 @@ def assert_clean(name: str, content: bytes) -> None:
 
 def test_no_output_holds_a_key(cluster: Cluster, planted: str, tmp_path: Path) -> None:
     out, snapshots = tmp_path / "out", tmp_path / "snapshot.json"
+    kept = tmp_path / "kept"
     out.mkdir()
+    kept.mkdir()
+    places = ("--report-to", f"file={kept}/report", "--report-to", f"termination={kept}/log")
     kubeconfig = ("--kubeconfig", cluster.kubeconfig, "-n", planted)
     files = [argument for name in FORMATS for argument in ("-o", f"{name}={out / name}")]
     saved = program("snapshot", "-o", snapshots, *kubeconfig)
     runs = [
-        program("scan", *kubeconfig, *files, "-v", "9", "--timings"),
+        program("scan", *kubeconfig, *files, *places, "-v", "9", "--timings"),
         saved,
         program("scan", "--snapshot", snapshots, "-o", "json"),
         program("scan", *kubeconfig, "-o", "wide", "-v", "9"),
@@ -127,7 +130,9 @@ def test_no_output_holds_a_key(cluster: Cluster, planted: str, tmp_path: Path) -
     assert any(b"swapped" in content for _, content in written(out)), "it was looked at"
     assert b"swapped" in plain(snapshots)
     assert b"-----BEGIN CERTIFICATE-----" in plain(snapshots), "the ConfigMap was read"
-    for name, content in [*written(out), ("the snapshot", plain(snapshots))]:
+    assert all(b"swapped" in content for _, content in written(kept)), runs[0].err
+    everything = [*written(out), *written(kept), ("the snapshot", plain(snapshots))]
+    for name, content in everything:
         assert_clean(name, content)
     for done in runs:
         assert "Traceback" not in done.err
