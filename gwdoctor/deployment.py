@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from gwdoctor import rights
-from gwdoctor.delivery.destinations import CONFIG_MAP, SPREAD, Destination
+from gwdoctor.delivery.destinations import CONFIG_MAP, SPREAD, TERMINATION_LOG, Destination
 from gwdoctor.probe import Probe
 from gwdoctor.render.openreports import APIS
 from gwdoctor.version import __version__
@@ -25,7 +25,7 @@ RESOURCES = {
 }
 #: Without --report-to: beside the log.
 REPORT_TO = (
-    Destination("termination", "/dev/termination-log"),
+    Destination("termination", TERMINATION_LOG),
     Destination("configmap", CONFIG_MAP),
 )
 #: The deadline of the run, and that of the Pod, which leaves time to deliver what was read.
@@ -49,6 +49,7 @@ class Settings:
     secrets: str = "none"
     secret_names: frozenset[tuple[str, str]] = frozenset()
     report_to: tuple[Destination, ...] = REPORT_TO
+    outputs: tuple[str, ...] = ()  #: more formats, as FORMAT=FILE
     api_servers: tuple[tuple[str, int], ...] = ()  #: network and port; empty: any
 
 
@@ -257,6 +258,7 @@ def arguments(settings: Settings) -> list[str]:
         "--all-namespaces",
         *select,
         "--output=jsonl",
+        *(f"--output={output}" for output in settings.outputs),
         "--fail-on=never",
         f"--timeout={SCAN_SECONDS}s",
         *(f"--report-to={one}" for one in settings.report_to),
@@ -284,6 +286,7 @@ def _pod(settings: Settings) -> Manifest:
                 "args": arguments(settings),
                 "env": _environment(settings),
                 "resources": RESOURCES,
+                **_termination_log(settings),
                 "terminationMessagePolicy": "FallbackToLogsOnError",
                 "securityContext": {
                     "allowPrivilegeEscalation": False,
@@ -295,6 +298,14 @@ def _pod(settings: Settings) -> Manifest:
         ],
         **({"volumes": volumes} if volumes else {}),
     }
+
+
+def _termination_log(settings: Settings) -> Manifest:
+    """Where the kubelet looks for the message, if not where it does by itself."""
+    for one in settings.report_to:
+        if one.kind == "termination" and one.value != TERMINATION_LOG:
+            return {"terminationMessagePath": one.value}
+    return {}
 
 
 def _environment(settings: Settings) -> list[Manifest]:
@@ -313,9 +324,9 @@ def _environment(settings: Settings) -> list[Manifest]:
 
 def _files(settings: Settings) -> list[str]:
     """The folders that reports are written to."""
-    folders = {
-        str(PurePosixPath(one.value).parent) for one in settings.report_to if one.kind == "file"
-    }
+    files = [one.value for one in settings.report_to if one.kind == "file"]
+    files += [output.partition("=")[2] for output in settings.outputs]
+    folders = {str(PurePosixPath(file).parent) for file in files}
     return sorted(folders)
 
 

@@ -112,6 +112,26 @@ def test_the_settings_arrive_where_they_count(here: Here) -> None:
     assert networks[:2] == ["10.0.0.1/32", "fd00::1/128"]
 
 
+def test_more_formats_go_to_the_volume_of_the_reports(here: Here) -> None:
+    outputs = ("-o", "markdown=/reports/last.md", "-o", "openmetrics=/metrics/gwdoctor.prom")
+    manifests = printed(here, *outputs)
+
+    pod = of_kind(manifests, "CronJob")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert "--output=markdown=/reports/last.md" in container["args"]
+    assert "--output=jsonl" in container["args"]
+    mounted = {(mount["name"], mount["mountPath"]) for mount in container["volumeMounts"]}
+    assert mounted == {("reports", "/reports"), ("reports", "/metrics")}
+    assert of_kind(manifests, "PersistentVolumeClaim")
+
+
+def test_the_kubelet_looks_where_the_message_is(here: Here) -> None:
+    manifests = printed(here, "--report-to", "termination=/tmp/said")
+
+    pod = of_kind(manifests, "CronJob")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    assert pod["containers"][0]["terminationMessagePath"] == "/tmp/said"
+
+
 def test_with_the_api_server_named_nothing_else_can_be_reached_but_dns(here: Here) -> None:
     policy = of_kind(printed(here, "--api-server", "10.0.0.1:6443"), "NetworkPolicy")
 
@@ -143,6 +163,11 @@ def test_no_address_of_a_webhook_is_printed(here: Here) -> None:
         (("manifests", "--image", "a b"), "is no name of an image"),
         (("manifests", "--api-server", "10.0.0.1"), "write 10.0.0.1:6443"),
         (("manifests", "--for", "kng"), "--for: there is no check 'kng'. Did you mean 'kong'?"),
+        (("manifests", "-o", "pdf=/reports/x"), "there is no format 'pdf'"),
+        (("manifests", "-o", "json"), "names no file on a volume"),
+        (("manifests", "-o", "json=last.json"), "names no file on a volume"),
+        (("manifests", "-o", "json=/last.json"), "names no file on a volume"),
+        (("manifests", "--report-to", "file=last.json"), "is no file on a volume"),
         (("manifests", "--secrets", "some"), "none of none, named, all"),
         (("manifests", "--report-to", "slack=env:X"), "nothing keeps that one"),
         (("manifests", "--report-to", "mail"), "is none of termination"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from contextlib import closing
+from pathlib import PurePosixPath
 
 from gwdoctor import deployment, rights
 from gwdoctor.catalogue import catalogue
@@ -17,6 +18,7 @@ from gwdoctor.cli.rbac import secret_names, warn_of_secrets, write
 from gwdoctor.cli.talk import Talk
 from gwdoctor.delivery.destinations import HOOKS, Destination
 from gwdoctor.kinds import ENDPOINT_SLICE, SERVICE
+from gwdoctor.render.formats import FORMATS
 from gwdoctor.source.batch import Want
 
 #: With --api-server: the addresses that the cluster itself tells.
@@ -35,6 +37,11 @@ def run(given: Deployment, asked: Rights, time: Time, connection: Connection) ->
     probes = chosen(catalogue(), asked.checks, None, flag="--for")
     secrets = values.one_of(asked.secrets, list(rights.PROFILES), "--secrets")
     report_to = destinations(asked.report_to) or deployment.REPORT_TO
+    for one in report_to:
+        if one.kind == "file" and not _is_on_a_volume(one.value):
+            raise Mistake(
+                f"--report-to {one}: is no file on a volume; write file=/reports/gwdoctor.json"
+            )
     default = deployment.Settings()
     settings = deployment.Settings(
         namespace=_fitting(_NAMESPACE, given.namespace, "--namespace", "name of a namespace"),
@@ -45,6 +52,7 @@ def run(given: Deployment, asked: Rights, time: Time, connection: Connection) ->
         secrets=secrets,
         secret_names=frozenset(secret_names(asked, probes, time, connection, talk)),
         report_to=report_to,
+        outputs=tuple(map(_output, given.output or ())),
         api_servers=tuple(
             dict.fromkeys(
                 server
@@ -69,6 +77,22 @@ def _fitting(form: re.Pattern[str], text: str, flag: str, what: str) -> str:
     if not form.fullmatch(text):
         raise Mistake(f"{flag}: {text!r} is no {what}")
     return text
+
+
+def _output(text: str) -> str:
+    """`FORMAT=FILE`, as scan takes it; the file is one of the Pod."""
+    name, _, file = text.partition("=")
+    if name not in FORMATS:
+        raise Mistake(f"-o: there is no format {name!r} among {', '.join(FORMATS)}")
+    if not _is_on_a_volume(file):
+        raise Mistake(f"-o: {text!r} names no file on a volume; write {name}=/reports/last.{name}")
+    return text
+
+
+def _is_on_a_volume(file: str) -> bool:
+    """Whether a file of the Pod lies in a folder of its own, where a volume can be mounted."""
+    path = PurePosixPath(file)
+    return path.is_absolute() and not file.endswith("/") and path.parent != PurePosixPath("/")
 
 
 def _schedule(text: str) -> str:

@@ -386,6 +386,17 @@ class Deployment:
             help="The image, made with deploy/Dockerfile. Default: gwdoctor:VERSION.",
         ),
     ] = None
+    output: Annotated[
+        list[str] | None,
+        _option(
+            _DEPLOYMENT,
+            "-o",
+            "--output",
+            metavar="FORMAT=FILE",
+            help="Let the scan write the report in this format, too, into a file on a volume: "
+            "markdown=/reports/last.md; may be repeated.",
+        ),
+    ] = None
     api_server: Annotated[
         list[str] | None,
         _option(
