@@ -12,7 +12,6 @@ from typing import Any
 
 from gwdoctor.cli.mistakes import Mistake
 
-
 #: Directives stand before everything else in a jq program.
 _READS_FILES = re.compile(r"(\s|#[^\n]*\n)*(module|import|include)\b")
 
@@ -24,7 +23,8 @@ def compiled(expression: str) -> Any:
     if _READS_FILES.match(expression):
         raise Mistake("--jq: import and include are not allowed: it sees the report alone")
     try:
-        return jq.compile(expression)
+        with _without_environment():  # a program takes $ENV with it when it is made
+            return jq.compile(expression)
     except ValueError as error:
         raise Mistake(f"--jq: {_told(error)}") from None
 
