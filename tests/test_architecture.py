@@ -25,6 +25,7 @@ LAYERS = [
     "pages",
     "scaffold",
     "docs",
+    "completion",
     "cli",
 ]
 FREE = {"__init__", "__main__", "source"}
