@@ -74,7 +74,8 @@ def complete(words: Sequence[str]) -> Answer:
 
 
 def _read(before: Sequence[str], commands: dict[str, Any]) -> _Typed:
-    command, options = "", []
+    command = ""
+    options: list[tuple[str, str]] = []
     rest = iter(before)
     for word in rest:
         if word == "--":

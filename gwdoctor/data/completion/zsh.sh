@@ -20,7 +20,7 @@ _gwdoctor() {
     if (( directive & 16 )); then
         _files -/
     elif (( ${#candidates} )); then
-        _describe -V -t values value candidates $space
+        _describe -V -t values value candidates "${space[@]}"
     elif (( ! (directive & 4) )); then
         _files
     fi
