@@ -50,7 +50,7 @@ lock: $(VENV)/dev ## pin the dependencies anew
 	@$(BIN)/python -m pip install -q uv
 	@$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" --group build -o hack/constraints.txt pyproject.toml
 	@$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" --group dev -c hack/constraints.txt -o hack/constraints-dev.txt pyproject.toml
-	@$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" --only-group freeze -c hack/constraints.txt -o hack/constraints-freeze.txt pyproject.toml
+	@$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" --group freeze -c hack/constraints.txt -o hack/constraints-freeze.txt
 
 clean: ## take away what was installed and built here
 	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache dist
