@@ -20,6 +20,7 @@ from gwdoctor.catalogue import catalogue
 from gwdoctor.kinds import READINGS
 from gwdoctor.pages import page
 from gwdoctor.probe import Probe
+from gwdoctor.render.formats import FORMATS
 
 ROOT = Path(__file__).parents[1]
 CHECKS = ROOT / "checks" / "README.md"
@@ -86,10 +87,18 @@ def shown(*arguments: str) -> str:
     return f"```\n$ gwdoctor {' '.join(arguments)}\n{output.rstrip()}\n```"
 
 
+def formats_table() -> str:
+    """What a report can be written in."""
+    rows = ["| format | what it is |", "|---|---|"]
+    rows += [f"| `{form.name}` | {form.about} |" for form in FORMATS.values()]
+    return "\n".join(rows)
+
+
 def readme_page() -> str:
     """README.md with its generated parts as they should be."""
     text = README.read_text(encoding="utf-8")
     text = with_part(text, "demo", shown("demo", "--no-fixes"))
+    text = with_part(text, "formats", formats_table())
     text = with_part(text, "help", shown("--help"))
     return with_part(text, "rights", rights(catalogue().values()))
 

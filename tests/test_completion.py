@@ -81,8 +81,9 @@ def test_commands_come_with_what_they_do() -> None:
         (("scan", "--min-severity", ""), ["critical", "high", "medium", "low"]),
         (("scan", "--min-severity="), ["critical", "high", "medium", "low"]),
         (("scan", "--fail-on", "n"), ["never"]),
-        (("scan", "-A", "-o", "js"), ["json"]),
-        (("scan", "-o=js"), ["json"]),
+        (("scan", "-A", "-o", "js"), ["json", "jsonl"]),
+        (("scan", "-o=ya"), ["yaml"]),
+        (("scan", "-o", "text", "-o", "js"), ["json", "jsonl"]),
         (("scan", "-f", "--", "-o", "wi"), ["wide"]),  # `--` is the file, as for click
         (("fix", "-o", "pa"), ["patch"]),
         (("fix", "--dry-run=s"), ["server"]),
@@ -104,9 +105,9 @@ def test_what_is_offered(words: tuple[str, ...], values: list[str]) -> None:
 def test_an_option_is_offered_once_unless_it_may_be_repeated() -> None:
     given = ("scan", "-n", "shop", "--select=kong", "-A", "-o", "json")
 
-    left = offered(*given, "--")
-    assert {"--namespace", "--select"} <= set(left)
-    assert not {"--all-namespaces", "--output"} & set(left)
+    left = offered(*given, "--fail-on=low", "--")
+    assert {"--namespace", "--select", "--output"} <= set(left)
+    assert not {"--all-namespaces", "--fail-on"} & set(left)
     assert "-A" not in offered(*given, "-")
     assert "-A" in offered("scan", "-")
 
@@ -124,6 +125,9 @@ def test_every_check_is_offered_and_nothing_else() -> None:
         (("scan", "-f", ""), answer.FILES),
         (("scan", "--filename=a"), answer.FILES),
         (("scan", "--kubeconfig", ""), answer.FILES),
+        (("scan", "-o", "sarif="), answer.FILES),
+        (("scan", "--output=sarif=rep"), answer.FILES),
+        (("convert", ""), answer.FILES),
         (("fix", "--files", ""), answer.FOLDERS),
         (("scan", "--jq", ""), answer.NO_FILES),
         (("scan", ""), answer.NO_FILES),
@@ -261,7 +265,7 @@ def options_with_values() -> list[tuple[str, str]]:
         (command, option["names"][-1])
         for command, entry in COMMANDS.items()
         for option in entry["options"]
-        if option["values"] is not None
+        if "values" in option
     ]
 
 
@@ -279,8 +283,9 @@ def test_fixed_values_are_those_that_the_program_takes(
     values = next(o for o in COMMANDS[command]["options"] if name in o["names"])["values"]
     takes_files = any("--filename" in o["names"] for o in COMMANDS[command]["options"])
     known = ["-f", "a.yaml"] if takes_files and name not in ("--filename", "--snapshot") else []
+    known += {"fix": ["--all"], "convert": ["a.yaml"]}.get(command, [])
 
-    told = here(command, *known, name, "nonsense", *(["--all"] if command == "fix" else [])).err
+    told = here(command, *known, name, "nonsense").err
 
     refused = re.search(r"is none of ([\w, -]+)\.", told)
     assert (refused[1].split(", ") if refused else None) == (
@@ -299,17 +304,20 @@ def test_the_shells_are_those_that_the_program_knows(here: Here) -> None:
 
 LINES = [
     ("gwdoctor sc\t --min-sev\t crit\t", ["scan", "--min-severity", "critical"]),
-    ("gwdoctor scan --output=js\t", ["scan", "--output=json"]),
+    ("gwdoctor scan --output=ya\t", ["scan", "--output=yaml"]),
     ("gwdoctor scan --context prod\t", ["scan", "--context", "prod"]),
     ("gwdoctor scan --context=arn:aws:e\t", ["scan", "--context=arn:aws:eks:eu-1:7:cluster/a"]),
     ("gwdoctor explain ko\tupstream-policy\t", ["explain", "kong/upstream-policy-missing"]),
     ("gwdoctor scan -f mani\t -A", ["scan", "-f", "manifests.yaml", "-A"]),
+    ("gwdoctor scan -o sarif=mani\t-A", ["scan", "-o", "sarif=manifests.yaml", "-A"]),
+    ("gwdoctor fix --files fol\t", ["fix", "--files", "folder"]),
     ("gwdoctor scan --fail-on=n\t; true", ["scan", "--fail-on=never"]),
 ]
 
 
 def at_home(folder: Path, kubeconfig: Path) -> Mapping[str, str]:
     (folder / "manifests.yaml").touch()
+    (folder / "folder").mkdir(exist_ok=True)
     return {
         "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
         "HOME": str(folder),
@@ -341,7 +349,9 @@ def test_a_line_is_completed(
     if not shutil.which(name):
         pytest.skip(f"there is no {name} here")
 
-    assert shell(name, tmp_path, kubeconfig, keys) == words
+    called = shell(name, tmp_path, kubeconfig, keys)
+
+    assert [word.removesuffix("/") for word in called] == words  # zsh takes that of a folder away
 
 
 @pytest.mark.parametrize("name", ["bash", "zsh"])
@@ -364,12 +374,15 @@ def test_a_name_is_text_whatever_a_shell_could_make_of_it(
     [
         ("gwdoctor sna", {"snapshot"}),
         ("gwdoctor scan --min-sev", {"--min-severity"}),
-        ("gwdoctor scan --output=j", {"--output=json"}),
-        ("gwdoctor scan -o ", {"text", "wide", "json", "yaml"}),
+        ("gwdoctor scan --output=y", {"--output=yaml"}),
+        ("gwdoctor fix -o ", {"yaml", "json", "patch", "kubectl"}),
         ("gwdoctor scan --context pro", {"prod", "proxy"}),
         ("gwdoctor explain kong/upstream-policy", {"kong/upstream-policy-missing"}),
         ("gwdoctor scan -f mani", {"manifests.yaml"}),
         ("gwdoctor scan --filename=mani", {"--filename=manifests.yaml"}),
+        ("gwdoctor scan -o sarif=mani", {"sarif=manifests.yaml"}),
+        ("gwdoctor fix --files fol", {"folder/"}),
+        ("gwdoctor fix --files=fol", {"--files=folder/"}),
         ("gwdoctor scan --jq ", set()),
     ],
 )

@@ -35,8 +35,8 @@ def run(output: Output) -> int:
     seen = inputs.from_source(snapshot, probes, None, None, Deadline(), snapshot.target)
     report = judged(seen, probes)
     talk.warn(f"this is a demo: a cluster recorded on {snapshot.taken.date()}, not yours")
-    end = outcome.of(report, (), fail_on)
-    writer.write(report, end)
+    end = outcome.of(report, fail_on)
+    writer.write(report, end, talk)
     if report.findings:
         talk.warn(f"read more: {program.name()} explain {report.findings[0].id}")
     talk.warn(f"scan your own: {program.name()} scan -A, or {program.name()} scan -f FILE")

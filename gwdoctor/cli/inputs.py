@@ -13,7 +13,7 @@ from gwdoctor.cli.mistakes import Mistake
 from gwdoctor.cli.options import Connection, Input, Time
 from gwdoctor.cli.talk import Talk
 from gwdoctor.gather import Picture, gather
-from gwdoctor.model import Target
+from gwdoctor.model import Target, rfc3339
 from gwdoctor.probe import Probe
 from gwdoctor.source.batch import Source
 from gwdoctor.source.deadline import Deadline
@@ -41,6 +41,13 @@ class Seen:
     def now(self) -> datetime:
         """The clock of the checks."""
         return self.picture.cluster.now
+
+    @property
+    def time(self) -> str:
+        """When the cluster was seen, RFC 3339; files have no such time."""
+        if not self.is_live and self.picture.batch.now is None:
+            return ""
+        return rfc3339(self.now)
 
 
 def read(

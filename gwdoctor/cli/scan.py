@@ -17,6 +17,8 @@ from gwdoctor.engine import scan
 from gwdoctor.model import Confidence, Report, Severity, Skip
 from gwdoctor.probe import Probe
 from gwdoctor.remedy import OBJECTS, SECONDS, Budget, Prover, proven
+from gwdoctor.source.manifests import Note
+from gwdoctor.source.origins import Origins
 
 
 @dataclass(frozen=True)
@@ -50,12 +52,12 @@ def run(given: Input, choice: Choice, output: Output, time: Time, connection: Co
     timings: dict[str, float] | None = {} if output.timings else None
     report = judged(seen, probes, wanted, timings)
     if seen.is_live:  # offline the same input gives the same bytes
-        report = replace(report, seconds=clock.perf_counter() - started)
+        report = replace(report, seconds=round(clock.perf_counter() - started, 3))
     talk.notes(seen.notes)
     if timings is not None:
         _tell(timings, read_in, talk)
-    end = outcome.of(report, seen.notes, fail_on)
-    writer.write(report, end)
+    end = outcome.of(report, fail_on)
+    writer.write(report, end, talk)
     return end.code
 
 
@@ -92,10 +94,13 @@ def judge(
         out_of_time=lambda: seen.deadline.passed,
         timings=timings,
     )
+    origins = Origins(seen.picture.batch.origins)
     report = replace(
         everything,
-        skips=(*everything.skips, *(Skip(check="", reason=str(note)) for note in seen.notes)),
+        findings=tuple(replace(f, origin=origins.of(f.field)) for f in everything.findings),
+        skips=(*everything.skips, *map(_unused, seen.notes)),
         incomplete=everything.incomplete or seen.picture.incomplete,
+        time=seen.time,
     )
     if seen.namespaces is not None:
         report = narrow.within_namespaces(report, seen.namespaces)
@@ -104,6 +109,11 @@ def judge(
             report = narrow.with_labels(report, cluster, wanted.selected)
         report = narrow.at_least(report, wanted.severity, wanted.confidence)
     return report, Prover(cluster, probes, everything)
+
+
+def _unused(note: Note) -> Skip:
+    """A document that could not be used, as part of the report."""
+    return Skip(check="", reason=str(note), problem=note.problem)
 
 
 def _tell(timings: dict[str, float], read_in: float, talk: Talk) -> None:

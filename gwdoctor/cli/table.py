@@ -11,11 +11,11 @@ from typing import Any
 
 import typer
 
-from gwdoctor.cli import writing
 from gwdoctor.cli.app import app
 from gwdoctor.completion.scripts import SHELLS
 from gwdoctor.model import Confidence, Severity
 from gwdoctor.render import fixes
+from gwdoctor.render.formats import FORMATS
 
 _SEVERITIES = [severity.name.lower() for severity in reversed(Severity)]
 
@@ -23,9 +23,7 @@ _SEVERITIES = [severity.name.lower() for severity in reversed(Severity)]
 #: and option, else by option, else by what stands for the value in the help.
 _VALUES: dict[str, str | list[str]] = {
     "checks --output": ["text", "json"],
-    "demo --output": writing.FORMATS,
     "fix --output": fixes.FORMATS,
-    "scan --output": writing.FORMATS,
     "version --output": ["text", "json"],
     "completion SHELL": SHELLS,
     "explain CHECK": "check",
@@ -44,6 +42,7 @@ _VALUES: dict[str, str | list[str]] = {
     "FAMILY": "families",
     "FILE": "files",
     "FILE|DIR|-": "files",
+    "FORMAT[=FILE]": list(FORMATS),
 }
 
 
@@ -58,23 +57,25 @@ def _entry(name: str, command: Any) -> dict[str, Any]:
     parameters = [p for p in command.params if not getattr(p, "hidden", False)]
     arguments = [p for p in parameters if p.param_type_name == "argument"]
     options = [_option(name, p) for p in parameters if p.param_type_name == "option"]
-    help_option = {"names": ["-h", "--help"], "help": "Show this message and exit."}
     return {
         "help": command.get_short_help_str(100),
         "arguments": _argument(name, arguments[0]) if arguments else None,
-        "options": [*options, {**help_option, "values": None, "repeatable": False}],
+        "options": [*options, {"names": ["-h", "--help"], "help": "Show this message and exit"}],
     }
 
 
 def _option(command: str, option: Any) -> dict[str, Any]:
+    """What is not so is left out."""
     name = option.opts[-1]
-    where = (f"{command} {name}", name, option.metavar)
-    return {
-        "names": option.opts,
-        "help": _first_sentence(option.help or ""),
-        "values": None if option.is_flag else _known(where) or "unknown",
-        "repeatable": option.multiple,
-    }
+    entry = {"names": option.opts, "help": _first_sentence(option.help or "")}
+    if not option.is_flag:
+        where = (f"{command} {name}", name, option.metavar)
+        entry["values"] = _known(where) or "unknown"
+        if "=FILE" in (option.metavar or ""):
+            entry["to_file"] = True
+    if option.multiple:
+        entry["repeatable"] = True
+    return entry
 
 
 def _argument(command: str, argument: Any) -> str | list[str]:

@@ -57,13 +57,13 @@ def complete(words: Sequence[str]) -> Answer:
     *before, word = words or [""]
     typed = _read(before, commands)
     if typed.waiting:
-        return _values(typed.waiting["values"], word, typed)
+        return _value_of(typed.waiting, word, typed)
     if word.startswith("-") and not typed.only_arguments:
         name, equals, value = word.partition("=")
         if not equals:
             return Answer(_matching(_free_options(typed, commands), word))
         option = _option(name, typed.command, commands)
-        return _values(option["values"] if option else None, value, typed)
+        return _value_of(option or {}, value, typed)
     if not typed.command:
         listed = ((name, command["help"]) for name, command in commands.items() if name)
         return Answer(_matching(listed, word))
@@ -87,7 +87,7 @@ def _read(before: Sequence[str], commands: dict[str, Any]) -> _Typed:
         option = _option(name, command, commands)
         if option is None:
             continue
-        if option["values"] is not None and not equals:
+        if "values" in option and not equals:
             given = next(rest, None)
             if given is None:
                 return _Typed(command, tuple(options), waiting=option)
@@ -110,10 +110,16 @@ def _free_options(typed: _Typed, commands: dict[str, Any]) -> Iterable[tuple[str
     free = [
         option
         for option in commands.get(typed.command, {}).get("options", ())
-        if option["repeatable"] or option["names"][-1] not in given
+        if "repeatable" in option or option["names"][-1] not in given
     ]
     yield from ((option["names"][-1], option["help"]) for option in free)
     yield from ((name, option["help"]) for option in free for name in option["names"][:-1])
+
+
+def _value_of(option: dict[str, Any], word: str, typed: _Typed) -> Answer:
+    if "to_file" in option and "=" in word:
+        return Answer(directive=FILES)
+    return _values(option.get("values"), word, typed)
 
 
 def _values(values: Any, word: str, typed: _Typed) -> Answer:

@@ -224,6 +224,14 @@ def test_the_archive_is_small_and_holds_no_tool_of_ours(archive: Path) -> None:
     assert archive.stat().st_size < 30 << 20
     for foreign in ("pytest", "hypothesis", "PyInstaller", "readline", "pydantic_core/"):
         assert foreign not in names
+    assert "/cryptography-" in names, "the licences of what is inside"
+
+
+def test_the_archive_does_not_say_where_it_was_made(installed: Path) -> None:
+    place = str(frozen.ROOT).encode()
+
+    for file in installed.resolve().parent.rglob("*"):
+        assert not file.is_file() or place not in file.read_bytes(), file
 
 
 @pytest.mark.skipif(not shutil.which("kubectl-krew"), reason="there is no krew here")

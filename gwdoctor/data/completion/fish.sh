@@ -10,17 +10,18 @@ function __gwdoctor_candidates
     set -l directive (string replace ':' '' -- $lines[-1])
     set -e lines[-1]
 
-    # fish replaces the whole word, so `--option=` stands before each value.
+    # fish replaces the whole word, so `--option=` stands before each value; of files, `sarif=` too.
     set -l option (string match -r -- '^-[^=]*=' $word)
     for line in $lines
         printf '%s%s\n' "$option" $line
     end
-    if test (math "bitand($directive, 16)") -ne 0
-        __fish_complete_directories (string replace -- "$option" '' $word)
-    else if test (math "bitand($directive, 4)") -eq 0
-        for path in (__fish_complete_path (string replace -- "$option" '' $word))
-            printf '%s%s\n' "$option" $path
-        end
+    test (math "bitand($directive, 4)") -eq 0; or return
+    set -l head (string match -r -- '^.*=' $word)
+    set -l path (string replace -r -- '^.*=' '' $word)
+    set -l kind path
+    test (math "bitand($directive, 16)") -ne 0; and set kind directories
+    for line in (__fish_complete_$kind $path)
+        printf '%s%s\n' "$head" $line
     end
 end
 

@@ -22,6 +22,7 @@ _gwdoctor() {
     elif (( ${#candidates} )); then
         _describe -V -t values value candidates "${space[@]}"
     elif (( ! (directive & 4) )); then
+        compset -P '*='  # `-o sarif=FILE`
         _files
     fi
 }
