@@ -10,11 +10,12 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from gwdoctor.version import __version__
-from testbed.cache import Unavailable, machine, once, say
+from testbed.cache import Unavailable, folder, machine, once, say
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEC = ROOT / "hack" / "gwdoctor.spec"
@@ -34,6 +35,7 @@ def archive() -> Path:
 
 def _freeze(place: Path) -> None:
     """Install this checkout beside its locked dependencies, freeze it, pack it."""
+    _forget_old_ones()
     python = once(f"freezer-{_digest(LOCKS)}", _install_tools) / "bin" / "python"
     say(f"freezing gwdoctor {__version__} (half a minute) ...")
     installed, built = place / "installed", place / "built"
@@ -45,6 +47,13 @@ def _freeze(place: Path) -> None:
     _pack(built, place / f"gwdoctor-{__version__}-{machine()}.tar.gz")
     for part in (installed, built, place / "work", place / "settings"):
         shutil.rmtree(part, ignore_errors=True)
+
+
+def _forget_old_ones() -> None:
+    """Archives of a week ago: each change of the source makes one."""
+    for old in folder().glob("frozen-*"):
+        if old.stat().st_mtime < time.time() - 7 * 86400:
+            shutil.rmtree(old) if old.is_dir() else old.unlink()
 
 
 def _install_tools(place: Path) -> None:
@@ -78,17 +87,17 @@ def _run(*command: str | Path, cwd: Path, **environment: str) -> None:
 # --- the archive -----------------------------------------------------------------------------
 
 
-def _pack(folder: Path, archive: Path) -> None:
+def _pack(content: Path, archive: Path) -> None:
     """A .tar.gz that says nothing of when, where and by whom it was made."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w", format=tarfile.GNU_FORMAT) as tar:
-        for path in sorted(folder.rglob("*")):
-            entry = tar.gettarinfo(str(path), str(path.relative_to(folder)))
+        for path in sorted(content.rglob("*")):
+            entry = tar.gettarinfo(str(path), str(path.relative_to(content)))
             entry.uid = entry.gid = entry.mtime = 0
             entry.uname = entry.gname = ""
             entry.mode = 0o755 if entry.isdir() or entry.mode & 0o100 else 0o644
-            with path.open("rb") if entry.isreg() else io.BytesIO() as content:
-                tar.addfile(entry, content)
+            with path.open("rb") if entry.isreg() else io.BytesIO() as file:
+                tar.addfile(entry, file)
     archive.write_bytes(gzip.compress(packed.getvalue(), mtime=0))
 
 
