@@ -81,17 +81,19 @@ def test_the_wheel_holds_what_is_no_module(wheel: Path) -> None:
     names = names_in(wheel)
 
     assert {"gwdoctor/py.typed", "gwdoctor/data/demo.json.gz"} <= names
+    assert {"gwdoctor/data/commands.json", "gwdoctor/data/completion/bash.sh"} <= names
     assert any(name.endswith("/licenses/LICENSE") for name in names)
     assert not [name for name in names if "__pycache__" in name or name.endswith(".pyc")]
 
 
-def test_the_wheel_brings_both_commands(wheel: Path) -> None:
+def test_the_wheel_brings_its_commands(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         (name,) = (n for n in archive.namelist() if n.endswith("entry_points.txt"))
         text = archive.read(name).decode()
 
     assert "gwdoctor = gwdoctor.__main__:main" in text
     assert "kubectl-gwdoctor = gwdoctor.__main__:main" in text
+    assert "kubectl_complete-gwdoctor = gwdoctor.__main__:main" in text
 
 
 def test_the_source_distribution_is_enough_to_work_on(built: Path) -> None:

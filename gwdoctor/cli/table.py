@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,7 +21,8 @@ from gwdoctor.render.formats import FORMATS
 _SEVERITIES = [severity.name.lower() for severity in reversed(Severity)]
 
 #: Where values come from: a list of words, or a name that completion/answer.py knows. By command
-#: and option, else by option, else by what stands for the value in the help.
+#: and option, else by option, else by what stands for the value in the help (`server|none` says it
+#: all).
 _VALUES: dict[str, str | list[str]] = {
     "checks --output": ["text", "json"],
     "fix --output": fixes.FORMATS,
@@ -31,7 +33,6 @@ _VALUES: dict[str, str | list[str]] = {
     "--cluster": "clusters",
     "--color": ["auto", "always", "never"],
     "--context": "contexts",
-    "--dry-run": ["server", "none"],
     "--fail-on": [*_SEVERITIES, "never"],
     "--min-confidence": [confidence.name.lower() for confidence in reversed(Confidence)],
     "--min-severity": _SEVERITIES,
@@ -69,9 +70,9 @@ def _option(command: str, option: Any) -> dict[str, Any]:
     name = option.opts[-1]
     entry = {"names": option.opts, "help": _first_sentence(option.help or "")}
     if not option.is_flag:
-        where = (f"{command} {name}", name, option.metavar)
-        entry["values"] = _known(where) or "unknown"
-        if "=FILE" in (option.metavar or ""):
+        metavar = option.metavar or ""
+        entry["values"] = _known(f"{command} {name}", name, metavar) or _listed(metavar)
+        if "=FILE" in metavar:
             entry["to_file"] = True
     if option.multiple:
         entry["repeatable"] = True
@@ -80,11 +81,16 @@ def _option(command: str, option: Any) -> dict[str, Any]:
 
 def _argument(command: str, argument: Any) -> str | list[str]:
     metavar = (argument.metavar or argument.name.upper()).strip("[].")
-    return _known((f"{command} {metavar}", metavar)) or "files"
+    return _known(f"{command} {metavar}", metavar) or "files"
 
 
-def _known(names: tuple[str, ...]) -> str | list[str] | None:
+def _known(*names: str) -> str | list[str] | None:
     return next((_VALUES[name] for name in names if name in _VALUES), None)
+
+
+def _listed(metavar: str) -> str | list[str]:
+    """The words of `server|none`."""
+    return metavar.split("|") if re.fullmatch(r"[a-z-]+(\|[a-z-]+)+", metavar) else "unknown"
 
 
 def _first_sentence(text: str) -> str:
