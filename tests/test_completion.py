@@ -6,8 +6,10 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -23,6 +25,7 @@ from gwdoctor.completion import answer
 BIN = Path(sys.executable).parent
 COMMANDS = table.table()
 FAMILIES = sorted({name.partition("/")[0] for name in catalogue()})
+ARN = "arn:aws:eks:eu-1:7:cluster/a"
 KUBECONFIG = {
     "apiVersion": "v1",
     "kind": "Config",
@@ -34,7 +37,7 @@ KUBECONFIG = {
         for name in (
             "prod",
             "proxy",
-            "arn:aws:eks:eu-1:7:cluster/a",
+            ARN,
             "$(touch pwned)",
             "bad\x1b[2J",
         )
@@ -141,7 +144,7 @@ def test_names_of_the_kubeconfig(kubeconfig: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("KUBECONFIG", f"{kubeconfig}{os.pathsep}/no/such/file")
 
     assert offered("scan", "--context", "pro") == ["prod", "proxy"]
-    assert offered("scan", "--context=arn:aws") == ["arn:aws:eks:eu-1:7:cluster/a"]
+    assert offered("scan", "--context=arn:aws") == [ARN]
     assert offered("scan", "--cluster", "") == ["eu1"]
     assert offered("scan", "--user", "") == ["alice"]
     assert not [name for name in offered("scan", "--context", "") if "\x1b" in name or " " in name]
@@ -212,6 +215,28 @@ def test_a_kubectl_that_fails_or_is_slow_is_no_error(
     assert done.code == 0
     assert done.err == ""
     assert re.fullmatch(r":[14]\n", done.out)
+
+
+def test_ctrl_c_while_kubectl_is_asked_says_nothing_and_leaves_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    number = tmp_path / "number"
+    with_kubectl(
+        monkeypatch, tmp_path, f"echo $$ > {number}.new; mv {number}.new {number}; sleep 60"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gwdoctor", "__complete", "scan", "-n", ""],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    while not number.exists():
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    out, complaints = process.communicate(timeout=20)
+
+    assert (process.returncode, out, complaints) == (0, b":1\n", b"")
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(number.read_text()), 0)
 
 
 def test_without_kubectl_there_are_no_namespaces() -> None:
@@ -306,11 +331,13 @@ LINES = [
     ("gwdoctor sc\t --min-sev\t crit\t", ["scan", "--min-severity", "critical"]),
     ("gwdoctor scan --output=ya\t", ["scan", "--output=yaml"]),
     ("gwdoctor scan --context prod\t", ["scan", "--context", "prod"]),
-    ("gwdoctor scan --context=arn:aws:e\t", ["scan", "--context=arn:aws:eks:eu-1:7:cluster/a"]),
+    ("gwdoctor scan --context=arn:aws:e\t", ["scan", f"--context={ARN}"]),
     ("gwdoctor explain ko\tupstream-policy\t", ["explain", "kong/upstream-policy-missing"]),
     ("gwdoctor scan -f mani\t -A", ["scan", "-f", "manifests.yaml", "-A"]),
     ("gwdoctor scan -o sarif=mani\t-A", ["scan", "-o", "sarif=manifests.yaml", "-A"]),
     ("gwdoctor fix --files fol\t", ["fix", "--files", "folder"]),
+    ("gwdoctor sc -A\x02\x02\x02\t", ["scan", "-A"]),  # the cursor goes back to the word
+    ("gwdoctor scan --context arn:aws:eks:eu\t-A", ["scan", "--context", ARN, "-A"]),
     ("gwdoctor scan --fail-on=n\t; true", ["scan", "--fail-on=never"]),
 ]
 

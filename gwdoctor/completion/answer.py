@@ -41,7 +41,10 @@ def main(words: Sequence[str]) -> int:
     """Print the answer to these words, the last of which is under the cursor. Never fails."""
     try:
         answer = complete(words)
-    except Exception:  # a message would land in the middle of the line that somebody types
+    except (
+        Exception,
+        KeyboardInterrupt,
+    ):  # a message would land in the middle of the line that somebody types
         answer = Answer(directive=ERROR)
     try:
         sys.stdout.buffer.write(str(answer).encode())

@@ -136,7 +136,9 @@ def _output(command: list[str], seconds: float) -> bytes:
     try:
         out, _ = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
         return b""
+    finally:
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
     return out if process.returncode == 0 else b""

@@ -9,8 +9,8 @@ _gwdoctor() {
     local -a lines
     read -a words <<<"${COMP_LINE:0:COMP_POINT}"
     [[ ${COMP_LINE:COMP_POINT-1:1} == [[:blank:]] ]] && words+=("")
-    local typed=${words[${#words[@]}-1]} current=${COMP_WORDS[COMP_CWORD]}
-    [[ $current == [=:] ]] && current=""
+    local typed=${words[${#words[@]}-1]} breaks=${COMP_WORDBREAKS//[^=:]/}
+    local current=${typed##*[${breaks:-$'\n'}]}  # what bash will replace
 
     while IFS= read -r line; do lines+=("${line%%$'\t'*}"); done \
         < <(@PROGRAM@ __complete "${words[@]:1}" 2>/dev/null)
@@ -20,7 +20,7 @@ _gwdoctor() {
     local directive=${lines[last]#:}
     unset "lines[last]"
 
-    # What stands before the part of the word that bash will replace; it stays.
+    # What stands before that stays.
     local before=${typed%"$current"} option=""
     [[ $typed == -*=* ]] && option=${typed%%=*}=
     for line in "${lines[@]}"; do
