@@ -239,6 +239,16 @@ def test_ctrl_c_while_kubectl_is_asked_says_nothing_and_leaves_nothing(
         os.kill(int(number.read_text()), 0)
 
 
+def test_bytes_that_are_no_text_are_given_back() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "gwdoctor", "__complete", "scan", "--select", b"\xff,ko"],
+        capture_output=True,
+        check=True,
+    )
+
+    assert (done.stdout, done.stderr) == (b"\xff,kong/\n:6\n", b"")
+
+
 def test_without_kubectl_there_are_no_namespaces() -> None:
     done = program("__complete", "scan", "-n", "", environment={"PATH": "/nonexistent"})
 

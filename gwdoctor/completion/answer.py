@@ -38,16 +38,16 @@ class _Typed(NamedTuple):
 
 
 def main(words: Sequence[str]) -> int:
-    """Print the answer to these words, the last of which is under the cursor. Never fails."""
+    """Print the answer to these words, the last of which is under the cursor.
+
+    It never fails: a message would land in the middle of the line that somebody types.
+    """
     try:
         answer = complete(words)
-    except (
-        Exception,
-        KeyboardInterrupt,
-    ):  # a message would land in the middle of the line that somebody types
+    except (Exception, KeyboardInterrupt):
         answer = Answer(directive=ERROR)
     try:
-        sys.stdout.buffer.write(str(answer).encode())
+        sys.stdout.buffer.write(str(answer).encode(errors="surrogateescape"))
         sys.stdout.flush()
     except (OSError, AttributeError):
         pass

@@ -9,7 +9,6 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-PACKAGE = "gwdoctor.checks"
 #: How long somebody waits for namespaces who has pressed a key.
 SECONDS = 1.5
 #: Options that say which cluster, as whom; kubectl takes them as they are.
