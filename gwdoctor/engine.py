@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 
+from gwdoctor import changes, privatekeys
 from gwdoctor.cluster import Cluster, OutOfView
 from gwdoctor.model import Finding, Report, Resource, Skip, Target
 from gwdoctor.probe import Probe
@@ -79,7 +80,16 @@ def _blind_spots(probe: type[Probe], cluster: Cluster) -> Iterable[Skip]:
 
 
 def _rooted(finding: Finding, cluster: Cluster) -> Finding:
-    """With the object that it stands in, whose list items name its stable path."""
+    """With the object that it stands in, whose list items name its stable path.
+
+    Without a fix that would write an object back from which a private key was cut.
+    """
+    if finding.fix and any(privatekeys.was_cut(changes.manifest(c)) for c in finding.fix.changes):
+        by_hand = (
+            f"Make this change by hand, as gwdoctor keeps no private keys: {finding.fix.title}"
+        )
+        advice = f"{by_hand}. {finding.advice}" if finding.advice else by_hand
+        finding = replace(finding, fix=None, advice=advice)
     if finding.root is not None:
         return finding
     if isinstance(finding.field, Resource):

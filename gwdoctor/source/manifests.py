@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from gwdoctor import kinds
+from gwdoctor import kinds, privatekeys
 from gwdoctor.model import Origin, Ref, Resource
 from gwdoctor.source import decode, jsontext
 from gwdoctor.yamltext import reading
@@ -110,7 +110,8 @@ class Manifests:
             decoded: Any = msgspec.json.decode(raw, type=decode.wire_type(kind))
             if kinds.READINGS[kind].namespaced and not decoded.metadata.namespace:
                 decoded.metadata.namespace = self._default_namespace
-            found.append(decode.resource(kind, version, decoded))
+            may_hold_key = privatekeys.MARK.encode() in bytes(raw)
+            found.append(decode.resource(kind, version, decoded, may_hold_key=may_hold_key))
         is_namespace = head.kind == "Namespace" and head.apiVersion == "v1"
         self._keep(place, head.metadata.name if is_namespace else head.metadata.namespace, found)
         return True
