@@ -12,7 +12,6 @@ from typing import Any
 
 from gwdoctor.cli.mistakes import Mistake
 
-
 #: Directives stand before everything else in a jq program.
 _READS_FILES = re.compile(r"(\s|#[^\n]*\n)*(module|import|include)\b")
 
