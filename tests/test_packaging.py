@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -131,6 +132,27 @@ def test_an_installed_wheel_runs(installed: Path, tmp_path: Path) -> None:
     command = (sys.executable, "-m", "gwdoctor", "demo", "--fail-on", "never", "--jq", ".version")
 
     assert run(*command, cwd=tmp_path, **environment) == "1\n"
+
+
+def test_an_install_that_lost_its_checks_finds_no_cluster_healthy(
+    installed: Path, tmp_path: Path
+) -> None:
+    lost = tmp_path / "site"
+    shutil.copytree(installed, lost)
+    for family in (lost / "gwdoctor" / "checks").glob("*/"):
+        shutil.rmtree(family)
+    done = subprocess.run(
+        [sys.executable, "-m", "gwdoctor", "demo"],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(lost)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 2
+    assert "has no checks" in done.stderr
+    assert done.stdout == ""
 
 
 def test_an_editable_install_finds_the_checks_of_the_checkout(tmp_path: Path) -> None:
