@@ -27,6 +27,7 @@ LAYERS = [
     "render",
     "scaffold",
     "docs",
+    "completion",
     "cli",
 ]
 FREE = {"__init__", "__main__", "source"}
