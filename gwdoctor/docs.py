@@ -1,4 +1,5 @@
-"""What is written by us: `checks/README.md`, the generated parts of `README.md`, and `deploy/`.
+"""What is written from the code: `checks/README.md`, parts of `README.md`, a table for completion,
+and the kustomize base in `deploy/`.
 
 python -m gwdoctor.docs                    write them
 python -m gwdoctor.docs --check            say which are out of date; exit code 1
@@ -7,6 +8,7 @@ python -m gwdoctor.docs new family/name    begin a check: its module and two cas
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -26,6 +28,7 @@ ROOT = Path(__file__).parents[1]
 CHECKS = ROOT / "checks" / "README.md"
 README = ROOT / "README.md"
 DEPLOY = ROOT / "deploy"
+COMMANDS = ROOT / "gwdoctor" / "data" / "commands.json"
 
 
 def family(name: str) -> str:
@@ -69,6 +72,24 @@ def rights(probes: Iterable[type[Probe]]) -> str:
     return "\n".join(rows)
 
 
+def printed(module: str, *arguments: str) -> str:
+    """What a module prints when it is run: the command line stands above this one."""
+    command = [sys.executable, "-m", module, *arguments]
+    environment = {**os.environ, "COLUMNS": "100"}
+    done = subprocess.run(
+        command, capture_output=True, text=True, encoding="utf-8", env=environment, check=False
+    )
+    if not done.stdout:
+        sys.exit(done.stderr)
+    return done.stdout
+
+
+def shown(*arguments: str) -> str:
+    """A command and what it prints, as a block."""
+    output = printed("gwdoctor", *arguments)
+    return f"```\n$ gwdoctor {' '.join(arguments)}\n{output.rstrip()}\n```"
+
+
 def formats_table() -> str:
     """What a report can be written in."""
     rows = ["| format | what it is |", "|---|---|"]
@@ -76,18 +97,12 @@ def formats_table() -> str:
     return "\n".join(rows)
 
 
-def demo_output() -> str:
-    """What `gwdoctor demo` prints, without the remedies."""
-    command = [sys.executable, "-m", "gwdoctor", "demo", "--no-fixes"]
-    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
-    return f"```\n$ gwdoctor demo --no-fixes\n{done.stdout.rstrip()}\n```"
-
-
 def readme_page() -> str:
     """README.md with its generated parts as they should be."""
     text = README.read_text(encoding="utf-8")
-    text = with_part(text, "demo", demo_output())
+    text = with_part(text, "demo", shown("demo", "--no-fixes"))
     text = with_part(text, "formats", formats_table())
+    text = with_part(text, "help", shown("--help"))
     return with_part(text, "rights", rights(catalogue().values()))
 
 
@@ -116,8 +131,13 @@ def deployed() -> dict[Path, str]:
 
 
 def pages() -> dict[Path, str]:
-    """Every written page, as it should be."""
-    return {CHECKS: checks_page(), README: readme_page(), **deployed()}
+    """Every file that is written, as it should be."""
+    return {
+        CHECKS: checks_page(),
+        README: readme_page(),
+        COMMANDS: printed("gwdoctor.cli.table"),
+        **deployed(),
+    }
 
 
 def main(arguments: list[str]) -> int:

@@ -32,6 +32,7 @@ LAYERS = [
     "deployment",
     "scaffold",
     "docs",
+    "completion",
     "cli",
 ]
 FREE = {"__init__", "__main__", "source"}

@@ -331,6 +331,25 @@ def test_standard_input(
     assert here("scan", "-f", "-", *ONLY, "-o", "json").ids == [CHECK]
 
 
+@pytest.mark.parametrize("program", ["env", "$ENV", "env.HOME // empty | {home: .}"])
+def test_jq_does_not_see_the_environment(here: Here, broken: Path, program: str) -> None:
+    done = here("scan", "-f", broken, *ONLY, "--jq", program)
+
+    assert done.code == 1
+    assert "PATH" not in done.out
+    assert "/" not in done.out
+
+
+@pytest.mark.parametrize(
+    "program", ['import "d" as $d; $d', '# \n include "m"; f', 'module {}; import "m" as m; m::f']
+)
+def test_jq_reads_no_other_files(here: Here, broken: Path, program: str) -> None:
+    done = here("scan", "-f", broken, *ONLY, "--jq", program)
+
+    assert done.code == 2
+    assert "import and include are not allowed" in done.err
+
+
 def test_timings_are_said_on_stderr(here: Here, broken: Path) -> None:
     done = here("scan", "-f", broken, *ONLY, "--timings", "-o", "json")
 

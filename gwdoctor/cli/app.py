@@ -239,6 +239,20 @@ def demo(output: Output) -> int:
 
 
 @app.command(cls=Command)
+def completion(
+    shell: Annotated[str, typer.Argument(help="bash, zsh, fish or kubectl.")],
+) -> int:
+    """Print the script with which a shell completes this command.
+
+    Its first lines say where it belongs. `kubectl gwdoctor` is completed by kubectl itself, if
+    kubectl_complete-gwdoctor is on PATH: packages bring it, for archives `kubectl` prints it.
+    """
+    from gwdoctor.cli import completion as command
+
+    return command.run(shell)
+
+
+@app.command(cls=Command)
 def version(
     output: Annotated[
         str, typer.Option("-o", "--output", metavar="FORMAT", help="text or json.")

@@ -182,7 +182,7 @@ def _not_kubernetes(manifest: Any) -> str:
         if not isinstance(value, str):
             return f"is no Kubernetes object: {key} is {_sort_of(value)}; quote it"
     if manifest["apiVersion"].startswith("kustomize.config.k8s.io/"):
-        return "is a kustomization: render it first, `kubectl kustomize DIR | gwdoctor scan -f -`"
+        return "is a kustomization: render it first, `kubectl kustomize DIR`, and pipe it to -f -"
     return ""
 
 
@@ -210,6 +210,6 @@ def _broken_yaml(error: reading.YamlError, text: str) -> str:
     if "{{" in text:
         return (
             f"is a template, not a manifest ({error}): render it first, "
-            "`helm template CHART | gwdoctor scan -f -`"
+            "`helm template CHART`, and pipe it to -f -"
         )
     return f"is not valid YAML: {error}"
