@@ -163,7 +163,7 @@ def test_no_address_of_a_webhook_is_printed(here: Here) -> None:
         (("manifests", "--image", "a b"), "is no name of an image"),
         (("manifests", "--api-server", "10.0.0.1"), "write 10.0.0.1:6443"),
         (("manifests", "--for", "kng"), "--for: there is no check 'kng'. Did you mean 'kong'?"),
-        (("manifests", "-o", "pdf=/reports/x"), "there is no format 'pdf'"),
+        (("manifests", "-o", "pdf=/reports/x"), "'pdf' is none of text, wide"),
         (("manifests", "-o", "json"), "names no file on a volume"),
         (("manifests", "-o", "json=last.json"), "names no file on a volume"),
         (("manifests", "-o", "json=/last.json"), "names no file on a volume"),

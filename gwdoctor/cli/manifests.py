@@ -42,6 +42,7 @@ def run(given: Deployment, asked: Rights, time: Time, connection: Connection) ->
             raise Mistake(
                 f"--report-to {one}: is no file on a volume; write file=/reports/gwdoctor.json"
             )
+    outputs = tuple(map(_output, given.output or ()))
     default = deployment.Settings()
     settings = deployment.Settings(
         namespace=_fitting(_NAMESPACE, given.namespace, "--namespace", "name of a namespace"),
@@ -52,7 +53,7 @@ def run(given: Deployment, asked: Rights, time: Time, connection: Connection) ->
         secrets=secrets,
         secret_names=frozenset(secret_names(asked, probes, time, connection, talk)),
         report_to=report_to,
-        outputs=tuple(map(_output, given.output or ())),
+        outputs=outputs,
         api_servers=tuple(
             dict.fromkeys(
                 server
@@ -83,7 +84,7 @@ def _output(text: str) -> str:
     """`FORMAT=FILE`, as scan takes it; the file is one of the Pod."""
     name, _, file = text.partition("=")
     if name not in FORMATS:
-        raise Mistake(f"-o: there is no format {name!r} among {', '.join(FORMATS)}")
+        raise Mistake(f"-o: {name!r} is none of {', '.join(FORMATS)}.")
     if not _is_on_a_volume(file):
         raise Mistake(f"-o: {text!r} names no file on a volume; write {name}=/reports/last.{name}")
     return text

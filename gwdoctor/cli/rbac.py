@@ -44,12 +44,13 @@ def run(
     form = values.one_of(output or "yaml", ["yaml", "json"], "-o")
     if len(namespaces) > 1:
         raise Mistake("-n: reports are written to one namespace")
+    report_to = destinations(given.report_to)
     talk = Talk()
     settings = deployment.Settings(
         namespace=next(iter(namespaces), deployment.NAME),
         secrets=secrets,
         secret_names=frozenset(secret_names(given, probes, time, connection, talk)),
-        report_to=destinations(given.report_to),
+        report_to=report_to,
     )
     warn_of_secrets(probes, secrets, talk)
     write(deployment.reading_and_writing(settings, probes), form)

@@ -14,6 +14,7 @@ import typer
 
 from gwdoctor.cli.app import app
 from gwdoctor.completion.scripts import SHELLS
+from gwdoctor.delivery import destinations
 from gwdoctor.model import Confidence, Severity
 from gwdoctor.render import fixes
 from gwdoctor.render.formats import FORMATS
@@ -26,6 +27,7 @@ _SEVERITIES = [severity.name.lower() for severity in reversed(Severity)]
 _VALUES: dict[str, str | list[str]] = {
     "checks --output": ["text", "json"],
     "fix --output": fixes.FORMATS,
+    "rbac --output": ["yaml", "json"],
     "version --output": ["text", "json"],
     "completion SHELL": SHELLS,
     "explain CHECK": "check",
@@ -43,7 +45,9 @@ _VALUES: dict[str, str | list[str]] = {
     "FAMILY": "families",
     "FILE": "files",
     "FILE|DIR|-": "files",
+    "FORMAT=FILE": list(FORMATS),
     "FORMAT[=FILE]": list(FORMATS),
+    "PLACE": list(destinations.KINDS),
 }
 
 

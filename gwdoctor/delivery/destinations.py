@@ -73,7 +73,7 @@ def parsed(texts: Iterable[str]) -> tuple[Destination, ...]:
 def _one(text: str) -> Destination:
     kind, equals, value = text.partition("=")
     if kind not in KINDS:
-        raise BadDestination(f"{text!r} is none of {', '.join(KINDS)}")
+        raise BadDestination(f"{kind!r} is none of {', '.join(KINDS)}.")
     if equals and not value:
         raise BadDestination(f"{text} names nothing")
     match kind:
