@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 from commandline import Done, Here
-from testbed import ControlPlane, crds
+from testbed import ControlPlane, FaultProxy, crds
 from testbed.client import Client
 
 from gwdoctor import deployment, rights
@@ -641,6 +641,39 @@ def test_a_right_that_is_lost_does_not_look_like_health(
     ]
     assert len(seeing.ids) == 1
     assert "0 new, 0 fixed" in seeing.err
+
+
+def test_what_was_read_till_the_deadline_is_delivered_and_nothing_is_called_fixed(
+    empty_control_plane: ControlPlane, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Writing has a deadline of its own."""
+    here = Here(capsys)
+    empty_control_plane.apply(broken(1))
+    with FaultProxy(empty_control_plane).start() as proxy:
+        kubeconfig = ("--kubeconfig", str(proxy.kubeconfig()), "--report-to", "configmap")
+        whole = here("scan", "-A", "--select", CHECK, *kubeconfig, "-o", "json")
+        proxy.delay("/envoyfilters", 20)
+        cut = here("scan", "-A", "--select", CHECK, *kubeconfig, "--timeout", "3s", "-o", "json")
+
+    kept = empty_control_plane.get("v1", "ConfigMap", "gwdoctor-report", "default")
+    assert whole.ids == [CHECK]
+    assert cut.code == 3
+    assert cut.report["summary"]["incomplete"]
+    assert "0 fixed" in kept["data"]["summary"]
+    assert "1 could not be looked at again" in kept["data"]["summary"]
+    assert "The deadline came first." in kept["data"]["summary"]
+
+
+def test_a_server_that_fails_for_a_moment_gets_its_report_all_the_same(
+    empty_control_plane: ControlPlane, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with FaultProxy(empty_control_plane).start() as proxy:
+        proxy.fail("configmaps/gwdoctor-report", 503, times=2)
+        flags = ("--kubeconfig", str(proxy.kubeconfig()), "--report-to", "configmap")
+        done = Here(capsys)("scan", "-A", "--select", CHECK, *flags)
+
+    assert done.code == 0, done.err
+    assert empty_control_plane.get("v1", "ConfigMap", "gwdoctor-report", "default")
 
 
 def test_without_the_right_to_write_the_run_says_so_and_fails(
