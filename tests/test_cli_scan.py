@@ -369,3 +369,18 @@ def test_files_without_anything_to_look_at_are_no_alarm_and_no_gap(
 
     assert not report["findings"]
     assert report["summary"]["not_applicable"] > 0
+
+
+def test_input_without_an_object_is_a_mistake_and_no_healthy_cluster(
+    here: Here, tmp_path: Path
+) -> None:
+    empty = tmp_path / "empty.yaml"
+    empty.touch()
+
+    told = here("scan", "-f", empty)
+    report = here("scan", "-f", empty, "-o", "json")
+
+    assert (told.code, report.code) == (2, 2)
+    assert "Nothing was checked." in told.out
+    assert "there is no Kubernetes object in it" in told.err
+    assert "there is no Kubernetes object in it" in str(report.report["not_checked"])
