@@ -1,4 +1,4 @@
-"""The nouns: kinds, resources, fields, changes, fixes, findings. Imports nothing of ours."""
+"""The nouns: kinds, resources, fields, changes, fixes, findings."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+
+from gwdoctor.entry import Entry
 
 Path = tuple[str | int, ...]
 
@@ -451,3 +453,4 @@ class Report:
     seconds: float = 0.0
     incomplete: bool = False  #: the deadline ended the run before everything was read
     ignored: int = 0  #: findings below the thresholds of this run
+    entry: Entry | None = None  #: the way of requests, where an output draws it

@@ -1,0 +1,111 @@
+"""The entry of a cluster as plain data: the way of its requests, and its certificates.
+
+What a report carries beside its findings, where something draws it. The names of the fields are
+those of the JSON report; `msgspec.convert` reads them back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+import msgspec
+
+
+class State(StrEnum):
+    """How a part of the way is, worst first."""
+
+    BROKEN = "broken"  #: requests fail here now
+    DEGRADED = "degraded"  #: some fail, or will soon
+    UNSEEN = "unseen"  #: it could not be looked at
+    UNROUTED = "unrouted"  #: a hostname of a listener that no route takes
+    OK = "ok"  #: it is there, and no finding of high severity stands on it
+
+
+_ORDER = tuple(State)
+
+
+def worst(states: Iterable[State]) -> State:
+    """The worst of these; OK for none."""
+    return min(states, key=_ORDER.index, default=State.OK)
+
+
+class Named(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An object of the cluster, as everywhere in the report."""
+
+    apiVersion: str  # noqa: N815 - the field's own name
+    kind: str
+    name: str
+    namespace: str = ""
+
+
+class Hop(msgspec.Struct, omit_defaults=True):
+    """One station of a request. `part` is the listener, rule or port of the object.
+
+    `object` is None where there is none: a class that is only a name, a host outside.
+    """
+
+    state: State
+    label: str = ""  #: what it is called where that is not the name of its object
+    part: str = ""
+    object: Named | None = None
+    says: str = ""  #: what is wrong with it, or what it does, in a few words
+    findings: list[str] = []  #: ids of those that stand on it
+
+
+class Backend(msgspec.Struct, omit_defaults=True):
+    """A Service (or what else takes requests) and its endpoints, None where it has none to count."""
+
+    service: Hop
+    endpoints: Hop | None = None
+
+
+class Route(msgspec.Struct, omit_defaults=True):
+    """A route, and the positions in `backends` of where it leads."""
+
+    hop: Hop
+    backends: list[int] = []
+
+
+class Way(msgspec.Struct, omit_defaults=True):
+    """A listener and the route that takes a hostname there: positions in the lists of the map."""
+
+    listener: int
+    route: int | None = None
+
+
+class Host(msgspec.Struct, omit_defaults=True):
+    """A hostname that clients ask for (`*` for any), and the ways of its requests."""
+
+    name: str
+    state: State
+    ways: list[Way] = []
+
+
+class RequestMap(msgspec.Struct):
+    """Where requests go: hostnames, listeners, routes, Services, endpoints."""
+
+    hosts: list[Host] = []
+    listeners: list[Hop] = []
+    routes: list[Route] = []
+    backends: list[Backend] = []
+
+
+class CertificateEnd(msgspec.Struct, omit_defaults=True):
+    """A certificate that the entry serves, or holds to serve; never anything of its key."""
+
+    secret: Named
+    state: str = ""  #: why it could not be looked at; empty where it was
+    notAfter: str = ""  # noqa: N815
+    daysLeft: int | None = None  # noqa: N815 - whole days at the time of the report
+    names: list[str] = []
+    usedBy: list[Named] = []  # noqa: N815 - what serves it
+    writer: Named | None = None  #: the cert-manager Certificate that renews it
+
+
+class Entry(msgspec.Struct, omit_defaults=True):
+    """All of it. `at` is the clock of the report where that was recorded; empty for files."""
+
+    at: str = ""
+    map: RequestMap = msgspec.field(default_factory=RequestMap)
+    certificates: list[CertificateEnd] = []
