@@ -6,7 +6,7 @@ those of the JSON report; `msgspec.convert` reads them back.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
 import msgspec
@@ -90,6 +90,19 @@ class RequestMap(msgspec.Struct):
     routes: list[Route] = []
     backends: list[Backend] = []
 
+    def __post_init__(self) -> None:
+        """Positions lead to something, also in a map that comes from a file."""
+        ways = [way for host in self.hosts for way in host.ways]
+        _confirm("listener", (way.listener for way in ways), self.listeners)
+        _confirm("route", (way.route for way in ways if way.route is not None), self.routes)
+        _confirm("backend", (p for route in self.routes for p in route.backends), self.backends)
+
+
+def _confirm(what: str, positions: Iterable[int], items: Sequence[object]) -> None:
+    for position in positions:
+        if not 0 <= position < len(items):
+            raise ValueError(f"there is no {what} {position}")
+
 
 class CertificateEnd(msgspec.Struct, omit_defaults=True):
     """A certificate that the entry serves, or holds to serve; never anything of its key."""
@@ -104,8 +117,7 @@ class CertificateEnd(msgspec.Struct, omit_defaults=True):
 
 
 class Entry(msgspec.Struct, omit_defaults=True):
-    """All of it. `at` is the clock of the report where that was recorded; empty for files."""
+    """All of it."""
 
-    at: str = ""
     map: RequestMap = msgspec.field(default_factory=RequestMap)
     certificates: list[CertificateEnd] = []

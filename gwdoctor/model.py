@@ -322,6 +322,14 @@ class Fix:
         return "review" if self.needs_review else "safe"
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where in the files that were read something stands."""
+
+    file: str
+    line: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One problem, where it stands, why we think so, and the way out."""
@@ -337,6 +345,7 @@ class Finding:
     advice: str = ""  #: where there is no fix: what to decide, and between what
     marker: str = ""  #: tells findings of one check on one field apart; part of the fingerprint
     root: Resource | None = None  #: the object that `field` stands in; names its list items
+    origin: Origin | None = None  #: of `field`, where its object came from a file
 
     @property
     def id(self) -> str:
@@ -421,13 +430,22 @@ class Gap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Skip:
-    """Something that was not looked at. Silence is not health."""
+    """Something that was not looked at. Silence is not health.
+
+    `problem` tells apart what ends a run differently: `bug`, a check of ours that broke; of the
+    input `missing`, `broken`, `other` or `twice`, as `gwdoctor.source.manifests` has it.
+    """
 
     check: str
     reason: str
     ref: Ref | None = None
     rbac: Mapping[str, Any] | None = None
-    is_bug: bool = False
+    problem: str = ""
+
+    @property
+    def is_bug(self) -> bool:
+        """Whether the check itself broke."""
+        return self.problem == "bug"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -448,9 +466,13 @@ class Report:
     findings: tuple[Finding, ...]
     skips: tuple[Skip, ...]
     checks: int  #: checks that were run
+    ran: tuple[str, ...] = ()  #: their ids
+    inapplicable: tuple[str, ...] = ()  #: ids of those whose kinds are not installed
     not_applicable: int = 0  #: checks whose kinds are not installed in this cluster
     objects: int = 0
     seconds: float = 0.0
     incomplete: bool = False  #: the deadline ended the run before everything was read
     ignored: int = 0  #: findings below the thresholds of this run
+    time: str = ""  #: when the cluster was seen, RFC 3339; empty for files, which have no time
+    version: str = ""  #: of the gwdoctor that made it; empty: this one
     entry: Entry | None = None  #: the way of requests, where an output draws it

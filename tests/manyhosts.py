@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import casefile
@@ -30,7 +31,7 @@ def report(hosts: int) -> Report:
     picture = cluster(hosts)
     target = Target(context="prod-eu1", server="https://10.0.0.1:6443", user="alice")
     found = scan(picture, list(catalogue().values()), target=target)
-    return drawn(found, picture, at="2026-11-21T12:00:00Z")
+    return replace(drawn(found, picture), time="2026-11-21T12:00:00Z")
 
 
 def _object(version: str, kind: str, namespace: str, name: str, **body: Any) -> Manifest:
@@ -100,9 +101,7 @@ def _edges(hosts: int) -> Iterator[Manifest]:
     for n in range(min(CERTIFICATES, hosts)):
         name = f"tls-{n}"
         data = certs.secret_data(certs.NOW, dns=[f"*.i{n}.example.com"], days=30 + n)
-        yield _object(
-            "v1", "Secret", "apps", name, type="kubernetes.io/tls", data=data
-        )
+        yield _object("v1", "Secret", "apps", name, type="kubernetes.io/tls", data=data)
 
 
 def _name(number: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gwdoctor import Change, Confidence, Finding, Fix, Kind, Ref, Resource, Severity
-from gwdoctor.model import Report, Skip, Target
+from gwdoctor.model import Origin, Report, Skip, Target
 
 INGRESS = Kind("Ingress", "networking.k8s.io")
 SERVICE = Kind("Service")
@@ -77,7 +77,11 @@ def full() -> Report:
     )
     route = resource(INGRESS, "minio", "minio", spec={})
     return report(
-        finding(because=(route.at("spec", "rules", 0), service), fix=fix),
+        finding(
+            because=(route.at("spec", "rules", 0), service),
+            fix=fix,
+            origin=Origin("shop/minio.yaml", 7),
+        ),
         finding(
             "istio/tls-server-overlap",
             Severity.HIGH,
@@ -104,8 +108,11 @@ def full() -> Report:
                 ref=service.ref,
                 rbac=NAMESPACE_LIST,
             ),
-            Skip(check="", reason="a.yaml:3: is not valid YAML"),
+            Skip(check="", reason="a.yaml:3: is not valid YAML", problem="broken"),
         ),
+        ran=("kong/upstream-protocol-missing", "tls/certificate-expires-soon"),
+        inapplicable=("aws/client-address-lost",),
+        time="2026-11-21T12:00:00Z",
         not_applicable=7,
         ignored=2,
     )

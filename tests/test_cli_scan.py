@@ -10,9 +10,9 @@ import pytest
 from commandline import BROKEN, CHECK, HEALTHY, Here
 
 from gwdoctor.catalogue import catalogue
+from gwdoctor.render.formats import FORMATS, names
 from gwdoctor.yamltext.reading import Document, documents
 
-FORMATS = ("text", "wide", "json", "yaml")
 ONLY = ("--select", CHECK)
 
 
@@ -142,7 +142,7 @@ def test_ignored_checks_are_not_run(here: Here, broken: Path) -> None:
         (("--select", CHECK, "--ignore", "istio"), "no check is left"),
         (("--min-severity", "hihg"), "'hihg' is none of critical, high, medium, low. Did you"),
         (("--min-confidence", "sure"), "--min-confidence: 'sure' is none of certain"),
-        (("-o", "jsn"), "-o: 'jsn' is none of text, wide, json, yaml. Did you mean 'json'?"),
+        (("-o", "jsn"), f"-o: 'jsn' is none of {names()}. Did you mean 'json'?"),
         (("--color", "sometimes"), "--color"),
         (("--timeout", "soon"), "--timeout: 'soon' is no duration"),
         (("--now", "noon"), "--now: 'noon' is no time"),

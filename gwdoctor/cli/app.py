@@ -143,6 +143,21 @@ def snapshot(
     return command.run(given, time, connection, output)
 
 
+@app.command(cls=Command, epilog=_EXITS)
+@takes(output=Output)
+def convert(
+    report: Annotated[str, typer.Argument(help="A saved report; `-` is standard input.")],
+    output: Output,
+) -> int:
+    """Write a saved report in other formats.
+
+    Takes what `gwdoctor scan` wrote with -o json or -o jsonl, and ends as the scan would have.
+    """
+    from gwdoctor.cli import convert as command
+
+    return command.run(report, output)
+
+
 @app.command(cls=Command)
 @takes(output=Output)
 def demo(output: Output) -> int:

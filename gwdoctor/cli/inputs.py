@@ -42,6 +42,13 @@ class Seen:
         """The clock of the checks."""
         return self.picture.cluster.now
 
+    @property
+    def time(self) -> str:
+        """When the cluster was seen, RFC 3339; files have no such time."""
+        if not self.is_live and self.picture.batch.now is None:
+            return ""
+        return self.now.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
 
 def read(
     given: Input,

@@ -10,6 +10,8 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from gwdoctor.render import formats
+
 
 def takes(**groups: type[Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give a command the options of these groups; it is called with one object of each.
@@ -221,13 +223,14 @@ class Output:
     """What is written, and how."""
 
     output: Annotated[
-        str | None,
+        list[str] | None,
         _option(
             _OUTPUT,
             "-o",
             "--output",
-            metavar="FORMAT",
-            help="text, wide, json or yaml. Default: text.",
+            metavar="FORMAT[=FILE]",
+            help=f"{formats.names()}; on standard output, or in a file. May be repeated. "
+            "Default: text.",
         ),
     ] = None
     jq: Annotated[
@@ -236,7 +239,8 @@ class Output:
             _OUTPUT,
             "--jq",
             metavar="EXPR",
-            help="Write what this jq program makes of the JSON report; strings without quotes.",
+            help="Write what this jq program makes of the JSON report to standard output; "
+            "strings without quotes.",
         ),
     ] = None
     no_fixes: Annotated[

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from enum import IntEnum
 
 from gwdoctor.model import Report, Severity
 from gwdoctor.render.words import Ending, count
-from gwdoctor.source.manifests import Note
 
 
 class Exit(IntEnum):
@@ -22,12 +20,11 @@ class Exit(IntEnum):
     PIPE_CLOSED = 141
 
 
-def of(report: Report, notes: Iterable[Note], fail_on: Severity | None) -> Ending:
-    """The end of a scan; the first of these that holds."""
-    notes = tuple(notes)
-    missing = [note for note in notes if note.problem == "missing"]
+def of(report: Report, fail_on: Severity | None) -> Ending:
+    """The end of a scan, told by its report alone; the first of these that holds."""
+    missing = [skip.reason for skip in report.skips if skip.problem == "missing"]
     if missing:
-        return Ending(Exit.MISTAKE, str(missing[0]))
+        return Ending(Exit.MISTAKE, missing[0])
     if fail_on is not None:
         bad = [finding for finding in report.findings if finding.severity >= fail_on]
         if bad:
@@ -40,7 +37,7 @@ def of(report: Report, notes: Iterable[Note], fail_on: Severity | None) -> Endin
         )
     if report.incomplete:
         return Ending(Exit.INCOMPLETE, "incomplete: the deadline (--timeout) came first")
-    broken = [note for note in notes if note.problem == "broken"]
+    broken = [skip for skip in report.skips if skip.problem == "broken"]
     if broken:
         return Ending(
             Exit.INCOMPLETE, f"incomplete: {count(len(broken), 'document')} could not be read"

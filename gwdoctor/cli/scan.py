@@ -13,10 +13,12 @@ from gwdoctor.cli.inputs import Seen
 from gwdoctor.cli.options import Choice, Connection, Input, Output, Time
 from gwdoctor.cli.talk import Talk
 from gwdoctor.cli.writing import Writer
+from gwdoctor.drawing import Drawing, drawn, is_read
 from gwdoctor.engine import scan
-from gwdoctor.model import Confidence, Report, Severity, Skip
+from gwdoctor.model import Confidence, Finding, Report, Severity, Skip
 from gwdoctor.probe import Probe
 from gwdoctor.remedy import OBJECTS, SECONDS, Budget, Prover, proven
+from gwdoctor.source.manifests import Note
 
 
 @dataclass(frozen=True)
@@ -45,18 +47,27 @@ def run(given: Input, choice: Choice, output: Output, time: Time, connection: Co
     wanted = Wanted.of(choice, given)
     fail_on = values.fail_on(output.fail_on)
     writer = Writer.of(output)
-    seen = inputs.read(given, probes, connection=connection, time=time, talk=talk)
+    read = (*probes, Drawing) if writer.draws else probes
+    seen = inputs.read(given, read, connection=connection, time=time, talk=talk)
     read_in = clock.perf_counter() - started
     timings: dict[str, float] | None = {} if output.timings else None
-    report = judged(seen, probes, wanted, timings)
+    report = with_entry(judged(seen, probes, wanted, timings), seen, writer)
     if seen.is_live:  # offline the same input gives the same bytes
-        report = replace(report, seconds=clock.perf_counter() - started)
+        report = replace(report, seconds=round(clock.perf_counter() - started, 3))
     talk.notes(seen.notes)
     if timings is not None:
         _tell(timings, read_in, talk)
-    end = outcome.of(report, seen.notes, fail_on)
-    writer.write(report, end)
+    end = outcome.of(report, fail_on)
+    writer.write(report, end, talk)
     return end.code
+
+
+def with_entry(report: Report, seen: Seen, writer: Writer) -> Report:
+    """The report with the map of requests, where a format shows it; or holds it at no cost."""
+    cluster = seen.picture.cluster
+    if writer.draws or (writer.carries and is_read(cluster)):
+        return drawn(report, cluster, namespaces=seen.namespaces)
+    return report
 
 
 def judged(
@@ -94,8 +105,10 @@ def judge(
     )
     report = replace(
         everything,
-        skips=(*everything.skips, *(Skip(check="", reason=str(note)) for note in seen.notes)),
+        findings=tuple(_placed(finding, seen) for finding in everything.findings),
+        skips=(*everything.skips, *map(_unused, seen.notes)),
         incomplete=everything.incomplete or seen.picture.incomplete,
+        time=seen.time,
     )
     if seen.namespaces is not None:
         report = narrow.within_namespaces(report, seen.namespaces)
@@ -104,6 +117,17 @@ def judge(
             report = narrow.with_labels(report, cluster, wanted.selected)
         report = narrow.at_least(report, wanted.severity, wanted.confidence)
     return report, Prover(cluster, probes, everything)
+
+
+def _unused(note: Note) -> Skip:
+    """A document that could not be used, as part of the report."""
+    return Skip(check="", reason=str(note), problem=note.problem)
+
+
+def _placed(finding: Finding, seen: Seen) -> Finding:
+    """With the file that its object came from."""
+    origin = seen.picture.batch.origins.get(finding.field.ref)
+    return finding if origin is None else replace(finding, origin=origin)
 
 
 def _tell(timings: dict[str, float], read_in: float, talk: Talk) -> None:

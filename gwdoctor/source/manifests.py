@@ -9,13 +9,15 @@ from typing import Any, Literal
 import msgspec
 
 from gwdoctor import kinds
-from gwdoctor.model import Ref, Resource
+from gwdoctor.model import Origin, Ref, Resource
 from gwdoctor.source import decode, jsontext
 from gwdoctor.yamltext import reading
 
 #: missing: a file that was named is not there, or cannot be opened.  broken: what should be a
 #: manifest cannot be used.  other: it is no manifest.  twice: an object that came before.
 Problem = Literal["missing", "broken", "other", "twice"]
+#: What standard input is called.
+STDIN = "stdin"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -44,6 +46,12 @@ class Manifests:
         self.objects = 0  #: also those of kinds that no check reads
         self._default_namespace = default_namespace
         self._places: dict[Ref, str] = {}
+
+    @property
+    def origins(self) -> dict[Ref, Origin]:
+        """Where each object stands; those from standard input have no place to go back to."""
+        split = ((ref, *place.rpartition(":")[::2]) for ref, place in self._places.items())
+        return {ref: Origin(file, int(line)) for ref, file, line in split if file != STDIN}
 
     def note(self, place: str, text: str, problem: Problem) -> None:
         """Remember something to tell."""

@@ -123,7 +123,9 @@ class _Pen:
 
     def host(self, host: Host) -> Node:
         name = hostname(host.name)
-        node = Node(0, host.state, fitting(name, 0), WORDS[host.state], f"{name}: {WORDS[host.state]}")
+        node = Node(
+            0, host.state, fitting(name, 0), WORDS[host.state], f"{name}: {WORDS[host.state]}"
+        )
         ways = sorted(host.ways, key=lambda way: way.route is None)
         for way in ways[:MOST_WAYS]:
             listener = self._once("listener", way.listener, 1, self._map.listeners[way.listener])
@@ -186,7 +188,7 @@ WORDS = {
     State.OK: "no problem found",
 }
 SIGNS = {
-    State.BROKEN: "✕",  # noqa: RUF001 - a sign, not a letter
+    State.BROKEN: "✕",
     State.DEGRADED: "!",
     State.UNSEEN: "?",
     State.UNROUTED: "–",  # noqa: RUF001
