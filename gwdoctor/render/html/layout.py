@@ -34,6 +34,7 @@ class Node:
     finding: str = ""  #: the first finding on it
     y: int = 0
     children: list[Node] = field(default_factory=list)
+    ends: list[Node] = field(default_factory=list)  #: of a hostname: the routes of its own ways
 
     @property
     def x(self) -> int:
@@ -82,7 +83,10 @@ def drawing(request_map: RequestMap, hosts: list[Host]) -> Drawing:
 
 
 def _place(roots: list[Node]) -> None:
-    """Each end of a way gets a row; the others stand at the height of what they lead to."""
+    """Each end of a way gets a row; the others stand at the height of what they lead to.
+
+    A hostname stands beside its own routes, not in a crowd before the listener that many share.
+    """
     done: set[int] = set()
     row = 0
 
@@ -93,8 +97,9 @@ def _place(roots: list[Node]) -> None:
         done.add(id(node))
         for child in node.children:
             visit(child)
-        if node.children:
-            node.y = sum(child.y for child in node.children) // len(node.children)
+        beside = node.ends or node.children
+        if beside:
+            node.y = sum(other.y for other in beside) // len(beside)
         else:
             node.y = TOP + row * PITCH
             row += 1
@@ -131,7 +136,9 @@ class _Pen:
             listener = self._once("listener", way.listener, 1, self._map.listeners[way.listener])
             _join(node, listener)
             if way.route is not None:
-                _join(listener, self._route(way.route))
+                route = self._route(way.route)
+                _join(listener, route)
+                node.ends.append(route)
         if len(ways) > MOST_WAYS:
             _join(node, _more(1, len(ways) - MOST_WAYS, "ways"))
         return node
@@ -243,10 +250,10 @@ def _kind(hop: Hop) -> str:
 
 
 #: About how wide a character is, next to most.
-_NARROW = frozenset("iljtfrI.,:;'|!/()[] -·")
+_NARROW = frozenset("iljI.,:;'|! ")
 _WIDE = frozenset("mwMW@%")
 _EM = 7.0
-_SMALL_EM = 6.2
+_SMALL_EM = 5.8
 
 
 def fitting(text: str, column: int, *, small: bool = False) -> str:
