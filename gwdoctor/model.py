@@ -9,6 +9,7 @@ import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -456,6 +457,11 @@ class Target:
     server: str = ""
     user: str = ""
     namespaces: tuple[str, ...] = ("*",)
+
+
+def rfc3339(moment: datetime) -> str:
+    """A time as Kubernetes writes it: in UTC, to the second."""
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

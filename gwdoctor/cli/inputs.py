@@ -13,7 +13,7 @@ from gwdoctor.cli.mistakes import Mistake
 from gwdoctor.cli.options import Connection, Input, Time
 from gwdoctor.cli.talk import Talk
 from gwdoctor.gather import Picture, gather
-from gwdoctor.model import Target
+from gwdoctor.model import Target, rfc3339
 from gwdoctor.probe import Probe
 from gwdoctor.source.batch import Source
 from gwdoctor.source.deadline import Deadline
@@ -47,7 +47,7 @@ class Seen:
         """When the cluster was seen, RFC 3339; files have no such time."""
         if not self.is_live and self.picture.batch.now is None:
             return ""
-        return self.now.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        return rfc3339(self.now)
 
 
 def read(

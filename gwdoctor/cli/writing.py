@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gwdoctor import wholefile
-from gwdoctor.cli import jqfilter, stdout, values
+from gwdoctor.cli import jqfilter, stdout, stepsummary, values
 from gwdoctor.cli.mistakes import Mistake
 from gwdoctor.cli.options import Output
 from gwdoctor.cli.outputs import Sink, sinks
@@ -66,6 +66,8 @@ class Writer:
                     wholefile.write(sink.file, data)
                 except OSError as error:
                     failed.append(f"{sink.file}: {error.strerror}")
+        if any(sink.format.name == "github" for sink in self.sinks):
+            failed += stepsummary.append(report, Style(end=end, fixes=self.fixes))
         on_stdout = [sink for sink in self.sinks if sink.file is None]
         for sink in on_stdout:
             stdout.write(self._on_stdout(sink, report, end))

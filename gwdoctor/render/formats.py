@@ -54,6 +54,11 @@ FORMATS = {
         Format("jsonl", "JSON lines, one a finding, for logs", "machine:report_as_jsonl"),
         Format("yaml", "the document of json", "machine:report_as_yaml"),
         Format("html", "one page, to open in a browser", "html:render", styled=True, draws=True),
+        Format("markdown", "for a merge request or a chat", "markdown:render", styled=True),
+        Format("sarif", "SARIF 2.1.0, for code scanning", "sarif:render", styled=True),
+        Format("junit", "XML for a CI: a test case a check", "junit:render"),
+        Format("github", "annotations, and the summary of a step", "github:render"),
+        Format("csv", "a table for spreadsheets", "table:render"),
         Format("openmetrics", "metrics for Prometheus", "openmetrics:render"),
     )
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from math import isfinite
 from typing import Annotated, Any, Literal, NoReturn
 
@@ -30,6 +31,7 @@ from gwdoctor.model import (
     Severity,
     Skip,
     Target,
+    rfc3339,
 )
 from gwdoctor.render.document import VERSION
 from gwdoctor.source.decode import where
@@ -37,7 +39,7 @@ from gwdoctor.source.decode import where
 #: What renderers write as it is, and so has to be nothing else than it seems.
 _Id = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]+/[a-z0-9-]+\Z")]
 _Word = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z]+\Z")]
-_Time = Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\Z")]
+_Time = Annotated[datetime, msgspec.Meta(tz=True)]
 _INDEX = re.compile(r"0|[1-9][0-9]*")
 
 
@@ -339,7 +341,7 @@ class _Document(msgspec.Struct):
             seconds=summary.seconds,
             incomplete=summary.incomplete,
             ignored=summary.ignored,
-            time=self.time or "",
+            time=rfc3339(self.time) if self.time else "",
             version=self.tool.version,
             entry=self.entry,
         )

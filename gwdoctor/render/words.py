@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -145,6 +145,14 @@ class Unseen:
     checks: tuple[str, ...]
     objects: tuple[str, ...]
     rule: str  #: the RBAC rule that would help, as YAML on one line
+
+    def lines(self, *, wide: bool = False) -> Iterator[str]:
+        """What it was, about which objects and for which checks; then the right that would help."""
+        about = f" [{', '.join(self.objects)}]" if self.objects else ""
+        checks = f" ({self.told_checks(wide=wide)})" if self.checks else ""
+        yield f"{self.reason}{about}{checks}"
+        if self.rule:
+            yield f"a role with this rule shows it: {{{self.rule}}}"
 
     def told_checks(self, *, wide: bool) -> str:
         """The checks by name; where they are many, how many of each family."""
