@@ -58,7 +58,8 @@ class Backends:
         namespace, cluster = destination.owner.namespace, self._cluster
         host = istio_mesh.fqdn(destination.host, namespace, istio_mesh.mesh(cluster).domain)
         service = istio_mesh.service_key(host, namespace, cluster)
-        if service is not None and not self._is_only_an_entry(host, service):
+        elsewhere = host.endswith((".clusterset.local", ".global"))
+        if service is not None and not elsewhere and not self._is_only_an_entry(host, service):
             return self.service(*service, destination.port, destination.field)
         key = ("host", host, destination.port)
         if key not in self._known:
