@@ -59,6 +59,11 @@ class Backend(msgspec.Struct, omit_defaults=True):
     service: Hop
     endpoints: Hop | None = None
 
+    @property
+    def state(self) -> State:
+        """The worse of both."""
+        return worst(hop.state for hop in (self.service, self.endpoints) if hop is not None)
+
 
 class Route(msgspec.Struct, omit_defaults=True):
     """A route, and the positions in `backends` of where it leads."""
@@ -96,6 +101,15 @@ class RequestMap(msgspec.Struct):
         _confirm("listener", (way.listener for way in ways), self.listeners)
         _confirm("route", (way.route for way in ways if way.route is not None), self.routes)
         _confirm("backend", (p for route in self.routes for p in route.backends), self.backends)
+
+    def state_of(self, way: Way) -> State:
+        """The worst on a way."""
+        listener = self.listeners[way.listener].state
+        if way.route is None:
+            return worst((listener, State.UNROUTED))
+        route = self.routes[way.route]
+        behind = (self.backends[position].state for position in route.backends)
+        return worst((listener, route.hop.state, *behind))
 
 
 def _confirm(what: str, positions: Iterable[int], items: Sequence[object]) -> None:

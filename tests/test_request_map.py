@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import casefile
+import certs
 import manyhosts
 import msgspec
 import pytest
@@ -658,9 +659,7 @@ def test_a_map_from_a_file_leads_nowhere_else(damage: dict[str, Any]) -> None:
 
 
 def test_the_order_of_the_objects_does_not_matter() -> None:
-    manifests = [
-        m for d in scenes.DOCUMENTS for m in scenes.manifests(d, "broken", casefile.certs.NOW)
-    ]
+    manifests = [m for d in scenes.DOCUMENTS for m in scenes.manifests(d, "broken", certs.NOW)]
     shuffled = manifests[::-1]
     random.Random(7).shuffle(shuffled)
 

@@ -80,23 +80,9 @@ def _whole(kind: Kind, namespace: str, name: str) -> Field:
 def _verdict(ways: Iterable[Way], whole: RequestMap) -> State:
     """The worst of the ways of a hostname; one that nothing routes counts only for itself."""
     ways = tuple(ways)
-    states = [_state(way, whole) for way in ways]
+    states = [whole.state_of(way) for way in ways]
     if any(way.route is not None for way in ways):
         states = [state for state in states if state != State.UNROUTED]
-    return worst(states)
-
-
-def _state(way: Way, whole: RequestMap) -> State:
-    listener = whole.listeners[way.listener].state
-    if way.route is None:
-        return worst((listener, State.UNROUTED))
-    route = whole.routes[way.route]
-    states = [listener, route.hop.state]
-    for position in route.backends:
-        backend = whole.backends[position]
-        states.append(backend.service.state)
-        if backend.endpoints is not None:
-            states.append(backend.endpoints.state)
     return worst(states)
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from gwdoctor.entry import Hop, Host, RequestMap, State
 from gwdoctor.render.words import visible
 
+T = TypeVar("T")
 COLUMNS = ("Hostname", "Listener", "Route", "Service", "Endpoints")
 #: Left edge and width of each column, in pixels.
 LEFT = (14, 280, 496, 722, 938)
@@ -131,16 +133,16 @@ class _Pen:
         node = Node(
             0, host.state, fitting(name, 0), WORDS[host.state], f"{name}: {WORDS[host.state]}"
         )
-        ways = sorted(host.ways, key=lambda way: way.route is None)
-        for way in ways[:MOST_WAYS]:
+        states = [self._map.state_of(way) for way in host.ways]
+        for way in _worst(host.ways, states, MOST_WAYS):
             listener = self._once("listener", way.listener, 1, self._map.listeners[way.listener])
             _join(node, listener)
             if way.route is not None:
                 route = self._route(way.route)
                 _join(listener, route)
                 node.ends.append(route)
-        if len(ways) > MOST_WAYS:
-            _join(node, _more(1, len(ways) - MOST_WAYS, "ways"))
+        if len(host.ways) > MOST_WAYS:
+            _join(node, _more(1, len(host.ways) - MOST_WAYS, "ways"))
         return node
 
     def _route(self, position: int) -> Node:
@@ -148,7 +150,8 @@ class _Pen:
         route = self._map.routes[position]
         node = self._once("route", position, 2, route.hop)
         if is_new:
-            for backend in route.backends[:MOST_BACKENDS]:
+            states = [self._map.backends[position].state for position in route.backends]
+            for backend in _worst(route.backends, states, MOST_BACKENDS):
                 _join(node, self._backend(backend))
             if len(route.backends) > MOST_BACKENDS:
                 _join(node, _more(3, len(route.backends) - MOST_BACKENDS, "Services"))
@@ -173,6 +176,12 @@ class _Pen:
                 hop.findings[0] if hop.findings else "",
             )
         return node
+
+
+def _worst(items: list[T], states: list[State], most: int) -> list[T]:
+    """The worst so many of these, in their own order."""
+    ranked = sorted(range(len(items)), key=lambda n: tuple(State).index(states[n]))
+    return [items[n] for n in sorted(ranked[:most])]
 
 
 def _join(node: Node, child: Node) -> None:
@@ -251,7 +260,7 @@ def _kind(hop: Hop) -> str:
 
 #: About how wide a character is, next to most.
 _NARROW = frozenset("iljI.,:;'|! ")
-_WIDE = frozenset("mwMW@%")
+_WIDE = frozenset("mwMW@%<>=+~#&")
 _EM = 7.0
 _SMALL_EM = 5.8
 

@@ -55,4 +55,4 @@ function reveal() {
   wanted.querySelector("summary").focus({ preventScroll: true });
 }
 addEventListener("hashchange", reveal);
-if (location.hash) reveal();
+if (location.hash) addEventListener("load", () => setTimeout(reveal));
