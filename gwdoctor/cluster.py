@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from gwdoctor import kinds
-from gwdoctor.model import Gap, Kind, Ref, Resource
+from gwdoctor.model import Field, Gap, Kind, Ref, Resource
 
 T = TypeVar("T")
 
@@ -67,34 +67,37 @@ class Cluster:
         self.namespaces = None if namespaces is None else frozenset(namespaces)
         self.missing_kinds = frozenset(missing_kinds)
         self._versions = dict(versions or {})
-        self._absent = frozenset(absent)
+        self._absent = frozenset(map(_key, absent))
         self._by_reference = frozenset(by_reference)
         self._listed = frozenset(listed)
-        self._by_ref = {r.ref: r for r in sorted(resources, key=lambda r: r.ref)}
+        self._by_ref = {_key(r.ref): r for r in sorted(resources, key=lambda r: _key(r.ref))}
         self._by_kind: dict[Kind, list[Resource]] = defaultdict(list)
         self._by_namespace: dict[tuple[Kind, str], list[Resource]] = defaultdict(list)
-        for resource in self._by_ref.values():
-            self._by_kind[resource.ref.kind].append(resource)
-            self._by_namespace[resource.ref.kind, resource.ref.namespace].append(resource)
+        for (kind, namespace, _), resource in self._by_ref.items():
+            self._by_kind[kind].append(resource)
+            self._by_namespace[kind, namespace].append(resource)
         self._gap_of: dict[tuple[Kind, str, str], Gap] = {}
         for gap in self.gaps:
             self._gap_of.setdefault((gap.kind, gap.namespace, gap.name), gap)
-        self._derived: dict[Any, Any] = {}
+        self._derived: dict[Any, tuple[Any, frozenset[Kind]]] = {}
+        self._kinds_read: dict[frozenset[Kind], frozenset[Kind]] = {}  #: one copy of each
+        self._reading: list[set[Kind]] = []  #: of each join under way, the kinds that it asked for
         self._labels: dict[tuple[Kind, str | None], _LabelIndex] = {}
 
     def after(self, put: Iterable[Resource], gone: Iterable[Ref] = ()) -> Cluster:
         """This picture with these resources in it, and those taken away: what a change would make.
 
-        What was not touched is shared, so that it costs little next to reading and indexing anew.
+        What was not touched is shared, and the joins that do not read it: it costs little next to
+        reading and indexing anew.
         """
-        put, gone = tuple(put), frozenset(gone)
-        touched = {resource.ref.kind for resource in put} | {ref.kind for ref in gone}
-        by_ref = {ref: resource for ref, resource in self._by_ref.items() if ref not in gone}
-        is_new = any(resource.ref not in by_ref for resource in put)
-        by_ref |= {resource.ref: resource for resource in put}
+        new, lost = {_key(r.ref): r for r in put}, frozenset(map(_key, gone))
+        touched = {kind for kind, _, _ in (*new, *lost)}
+        by_ref = {key: resource for key, resource in self._by_ref.items() if key not in lost}
+        is_more = any(key not in by_ref for key in new)
+        by_ref |= new
         other = copy.copy(self)
-        other._by_ref = {ref: by_ref[ref] for ref in sorted(by_ref)} if is_new else by_ref
-        other._absent = (self._absent | gone) - {resource.ref for resource in put}
+        other._by_ref = {key: by_ref[key] for key in sorted(by_ref)} if is_more else by_ref
+        other._absent = (self._absent | lost) - new.keys()
         other._by_kind = defaultdict(
             list, {kind: held for kind, held in self._by_kind.items() if kind not in touched}
         )
@@ -102,15 +105,27 @@ class Cluster:
             list,
             {spot: held for spot, held in self._by_namespace.items() if spot[0] not in touched},
         )
-        for ref, resource in other._by_ref.items():
-            if ref.kind in touched:
-                other._by_kind[ref.kind].append(resource)
-                other._by_namespace[ref.kind, ref.namespace].append(resource)
-        other._labels = {
-            spot: made for spot, made in self._labels.items() if spot[0] not in touched
-        }
-        other._derived = {}
+        for (kind, namespace, _), resource in other._by_ref.items():
+            if kind in touched:
+                other._by_kind[kind].append(resource)
+                other._by_namespace[kind, namespace].append(resource)
+        other._labels, other._derived, other._reading = {}, {}, []
+        other.take_over(self, touched)
         return other
+
+    def take_over(self, earlier: Cluster, touched: Collection[Kind]) -> None:
+        """What an earlier picture has worked out, and what of these kinds cannot have changed.
+
+        All other kinds must be the same in both: objects, gaps and what is absent.
+        """
+        self._labels |= {
+            spot: made for spot, made in earlier._labels.items() if spot[0] not in touched
+        }
+        self._derived |= {
+            key: (value, read)
+            for key, (value, read) in earlier._derived.items()
+            if read.isdisjoint(touched)
+        }
 
     def __len__(self) -> int:
         return len(self._by_ref)
@@ -154,17 +169,18 @@ class Cluster:
     def get(self, kind: Kind, namespace: str, name: str) -> Resource | None:
         """The resource, or None where it does not exist; raises OutOfView where we cannot know."""
         self._declared(kind)
-        ref = Ref(kind, namespace, name)
-        found = self._by_ref.get(ref)
-        if found is None and ref not in self._absent:
-            gap = self._gap_of.get((kind, namespace, name)) or self._gap_for(kind, namespace)
+        key = kind, namespace, name
+        found = self._by_ref.get(key)
+        if found is None and key not in self._absent:
+            gap = self._gap_of.get(key) or self._gap_for(kind, namespace)
             if gap is not None:
                 raise OutOfView(gap)
         return found
 
     def find(self, ref: Ref) -> Resource | None:
         """The resource if it was read. Says nothing about whether it exists."""
-        return self._by_ref.get(ref)
+        self._note(ref.kind)
+        return self._by_ref.get(_key(ref))
 
     def sees(self, kind: Kind, namespace: str = "") -> bool:
         """Whether `within(kind, namespace)` would answer (without one: `every(kind)`)."""
@@ -194,6 +210,7 @@ class Cluster:
 
     def holds(self, kind: Kind) -> bool:
         """Whether any object of this kind was read. Says nothing about whether there is one."""
+        self._note(kind)
         return kind in self._by_kind
 
     def may_hold(self, kind: Kind) -> bool:
@@ -224,24 +241,40 @@ class Cluster:
         reading = kinds.READINGS[kind]
         return Ref(kind, "", "", self._versions.get(kind, reading.versions[0])).api_version
 
-    def derive(self, compute: Callable[[Cluster], T]) -> T:
-        """`compute(cluster)`, once a scan. Where it ran into OutOfView, every caller gets that."""
+    def derive(self, compute: Callable[..., T], *args: Any) -> T:
+        """`compute(cluster, *args)`, once a scan. Where it ran into OutOfView, every caller gets that.
+
+        `compute` reads through this cluster only; of what it is given, fields are taken as read.
+        """
+        key = (compute, *args) if args else compute
+        reading = self._reading
         try:
-            done, value = self._derived[compute]
+            value, read = self._derived[key]
         except KeyError:
+            reading.append({arg.ref.kind for arg in args if isinstance(arg, Field)})
             try:
-                done, value = True, compute(self)
+                value = compute(self, *args)
             except OutOfView as gap:
-                done, value = False, gap
-            self._derived[compute] = done, value
-        if not done:
-            raise value
+                value = gap
+            finally:
+                read = frozenset(reading.pop())
+            read = self._kinds_read.setdefault(read, read)
+            self._derived[key] = value, read
+        if reading:
+            reading[-1] |= read
+        if value.__class__ is OutOfView:
+            raise value.with_traceback(None)
         result: T = value
         return result
 
     # --- what can be seen ----------------------------------------------------------------
 
+    def _note(self, kind: Kind) -> None:
+        if self._reading:
+            self._reading[-1].add(kind)
+
     def _declared(self, kind: Kind) -> None:
+        self._note(kind)
         if self.asked is not None and kind not in self.asked:
             raise NotDeclared(f"{kind} was read but is not declared in `subjects` or `needs`")
 
@@ -260,6 +293,10 @@ class Cluster:
         if kind in self._by_reference and kind not in self.missing_kinds:
             return Gap(kind=kind, reason=_BY_REFERENCE, namespace=namespace, claimed=False)
         return None
+
+
+def _key(ref: Ref) -> tuple[Kind, str, str]:
+    return ref.kind, ref.namespace, ref.name
 
 
 class _LabelIndex:

@@ -19,6 +19,7 @@ from gwdoctor.catalogue import catalogue
 from gwdoctor.kinds import READINGS
 from gwdoctor.pages import page
 from gwdoctor.probe import Probe
+from gwdoctor.render.formats import FORMATS
 
 ROOT = Path(__file__).parents[1]
 CHECKS = ROOT / "checks" / "README.md"
@@ -66,6 +67,13 @@ def rights(probes: Iterable[type[Probe]]) -> str:
     return "\n".join(rows)
 
 
+def formats_table() -> str:
+    """What a report can be written in."""
+    rows = ["| format | what it is |", "|---|---|"]
+    rows += [f"| `{form.name}` | {form.about} |" for form in FORMATS.values()]
+    return "\n".join(rows)
+
+
 def demo_output() -> str:
     """What `gwdoctor demo` prints, without the remedies."""
     command = [sys.executable, "-m", "gwdoctor", "demo", "--no-fixes"]
@@ -77,6 +85,7 @@ def readme_page() -> str:
     """README.md with its generated parts as they should be."""
     text = README.read_text(encoding="utf-8")
     text = with_part(text, "demo", demo_output())
+    text = with_part(text, "formats", formats_table())
     return with_part(text, "rights", rights(catalogue().values()))
 
 

@@ -54,7 +54,8 @@ def gather(
                 break
             told |= wants
             batch = batch.plus(source.fetch(sorted(wants)))
-            cluster = cluster_of(batch, asked, now=now)
+            earlier, cluster = cluster, cluster_of(batch, asked, now=now)
+            cluster.take_over(earlier, {want.kind for want in wants})
     return Picture(cluster, batch)
 
 

@@ -7,14 +7,17 @@ import enum
 import hashlib
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from functools import wraps
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
 from gwdoctor.entry import Entry
+
+T = TypeVar("T")
 
 Path = tuple[str | int, ...]
 
@@ -42,8 +45,7 @@ class Confidence(enum.IntEnum):
         return self.name.lower()
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Kind:
+class Kind(NamedTuple):
     """A kind of resource, whatever version the API server prefers.
 
     `facet` tells two pictures of one kind apart: of every Pod the metadata is read, of the
@@ -204,6 +206,8 @@ class Field(msgspec.Struct, frozen=True, eq=False):
 class Resource(Field, frozen=True, eq=False):
     """A whole resource as it was read: the Field at `()`. Never written to."""
 
+    kept: dict[Any, Any] | None = None  #: see `of_resource`
+
     @property
     def namespace(self) -> str:
         """Its namespace; empty if cluster-scoped."""
@@ -248,6 +252,24 @@ class Resource(Field, frozen=True, eq=False):
     def deleted(self) -> Change:
         """This resource taken away."""
         return Change(self.ref, self.manifest(), None)
+
+
+def of_resource(compute: Callable[[Resource], T]) -> Callable[[Resource], T]:
+    """Keep the answer with the resource: for what is asked by many checks and depends on it alone."""
+
+    @wraps(compute)
+    def kept(resource: Resource) -> T:
+        answers = resource.kept
+        if answers is None:
+            answers = {}
+            msgspec.structs.force_setattr(resource, "kept", answers)
+        try:
+            found: T = answers[compute]
+        except KeyError:
+            found = answers[compute] = compute(resource)
+        return found
+
+    return kept
 
 
 @dataclass(frozen=True, slots=True)

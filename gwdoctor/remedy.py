@@ -60,12 +60,10 @@ class Prover:
         if unknown:
             return Proof(unknown=unknown)
         try:
-            put = [resource for change in changes for resource in _made(change, self._cluster)]
+            picture, probes = self.changed(finding)
         except decode.BadObject as error:
             return Proof(unknown=(f"the object could not be read after it: {error}",))
-        gone = [ref for change in changes if change.after is None for ref in _facets(change.ref)]
-        probes = self._concerned(finding)
-        report = scan(self._cluster.after(put, gone), probes)
+        report = scan(picture, probes)
         left = {one.id for one in report.findings}
         return Proof(
             clears=finding.id not in left,
@@ -75,6 +73,16 @@ class Prover:
             ),
             checks=len(probes),
         )
+
+    def changed(self, finding: Finding) -> tuple[Cluster, list[type[Probe]]]:
+        """The picture with the fix of a finding in it, and the checks that look at what changed.
+
+        Raises BadObject where the fix makes an object that cannot be read.
+        """
+        changes = finding.fix.changes if finding.fix else ()
+        put = [resource for change in changes for resource in _made(change, self._cluster)]
+        gone = [ref for change in changes if change.after is None for ref in _facets(change.ref)]
+        return self._cluster.after(put, gone), self._concerned(finding)
 
     def _concerned(self, finding: Finding) -> list[type[Probe]]:
         """The checks whose answer can change: those that read what changes."""

@@ -131,7 +131,9 @@ def test_a_snapshot_gives_the_report_of_its_files(here: Here, tmp_path: Path) ->
     assert one.pop("time") == now[1]
     assert other.pop("time") is None
     assert [found.pop("origin") for found in one["findings"]] == [None]
-    assert [found.pop("origin") for found in other["findings"]] == [{"file": str(files), "line": 1}]
+    assert [found.pop("origin") for found in other["findings"]] == [
+        {"file": str(files), "line": 10}
+    ]
     assert one == other
     assert scanned(here, "--snapshot", saved, "-n", "shop").ids == []
     assert scanned(here, "--snapshot", saved, "-n", "nowhere").code == 2

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import casefile
 import certs
@@ -304,6 +306,15 @@ def test_every_fix_of_the_catalogue_holds(probe: type[Probe]) -> None:
             if finding.check == probe.id() and finding.fix and finding.fix.changes:
                 proof = prover.prove(finding)
                 assert proof.holds or probe.id() in KNOWN, (finding.id, proof, text)
+                assert told_of(*prover.changed(finding)) == told_of(*prover.changed(finding), True)
+
+
+def told_of(cluster: Cluster, probes: Collection[type[Probe]], afresh: bool = False) -> list[Any]:
+    """What the checks say of a changed picture, with the joins that it kept or without them."""
+    if afresh:
+        cluster._derived.clear()
+    report = scan(cluster, probes)
+    return [(f.id, f.message, f.severity, f.confidence, f.because) for f in report.findings]
 
 
 @each_check

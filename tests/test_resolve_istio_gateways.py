@@ -284,10 +284,12 @@ spec: {{hosts: ["{host}"], gateways: [web/g], http: [{{}}]{more}}}
 
 def routed(text: str) -> list[list[tuple[str, str]]]:
     seen = cluster(text + pod("p"))
-    routes = istio_virtual_services.routes(seen)
     workload = only(istio_gateways.workloads(seen))
     return [
-        sorted((r.host, r.route.name) for r in routes.of(server, workload.namespace))
+        sorted(
+            (r.host, r.route.name)
+            for r in istio_virtual_services.routed(server, workload.namespace, seen)
+        )
         for server in workload.servers
     ]
 

@@ -246,7 +246,8 @@ def test_pods_are_further_evidence_only() -> None:
     )
     for hidden in ([kinds.POD], [kinds.POD_WHOLE]):
         seen = cluster(text, hidden=hidden)
-        found = backend_tls.evidence(service(seen), next(service(seen).each("spec", "ports")), seen)
+        first = next(iter(service(seen).each("spec", "ports")))
+        found = backend_tls.evidence(service(seen), first, seen)
         assert found is not None
         assert found.tls
 

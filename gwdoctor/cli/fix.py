@@ -178,6 +178,8 @@ def _owners(finding: Finding, seen: Seen) -> Iterator[tuple[Ref, str]]:
 def _answer(finding: Finding, change: Change, questions: Questions) -> str:
     if change.after is None:
         return questions.would_delete(change.ref)
+    if finding.fix is not None and changes.is_patched(change, finding.fix):
+        return questions.would_patch(change.ref, changes.json_patch(change))
     manifest = changes.manifest(change)
     if manifest is None:
         return ""  # only takes fields away: a command does it

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -23,6 +24,9 @@ from gwdoctor.source.snapshot import BadSnapshot, Snapshot
 
 if TYPE_CHECKING:
     from gwdoctor.source.questions import Questions
+
+#: The share of --timeout that reading may take: what was read by then is still to be checked.
+READING = 0.8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +98,7 @@ def opened(
             namespaces=None if given.all_namespaces else namespaces or frozenset(),
             now=now,
             connection=connection,
-            timeout=timeout,
+            deadline=deadline,
             request_timeout=request_timeout,
             talk=talk,
         ) as seen:
@@ -178,7 +182,7 @@ def _live(
     namespaces: frozenset[str] | None,
     now: datetime | None,
     connection: Connection,
-    timeout: float | None,
+    deadline: Deadline,
     request_timeout: float | None,
     talk: Talk,
 ) -> Iterator[Seen]:
@@ -205,20 +209,21 @@ def _live(
     live = connect(
         flags,
         namespaces=namespaces,
-        timeout=timeout,
+        timeout=deadline.seconds * READING,
         request_timeout=request_timeout,
         chunk_size=connection.chunk_size,
         progress=talk.progress,
     )
     with closing(live):
         picture = gather(live, probes, now=now)
+        gc.freeze()  # what was read stays to the end: nothing of it is to be looked for as garbage
         target = live.target
         talk.done()
         talk.say(1, f"{live.traffic.requests} requests, {live.traffic.bytes} bytes")
         yield Seen(
             picture=picture,
             target=target,
-            deadline=live.deadline,
+            deadline=deadline,
             namespaces=_scope(target),
             is_live=True,
             questions=live.questions,

@@ -15,10 +15,11 @@ from gwdoctor.cli.talk import Talk
 from gwdoctor.cli.writing import Writer
 from gwdoctor.drawing import Drawing, drawn, is_read
 from gwdoctor.engine import scan
-from gwdoctor.model import Confidence, Finding, Report, Severity, Skip
+from gwdoctor.model import Confidence, Report, Severity, Skip
 from gwdoctor.probe import Probe
 from gwdoctor.remedy import OBJECTS, SECONDS, Budget, Prover, proven
 from gwdoctor.source.manifests import Note
+from gwdoctor.source.origins import Origins
 
 
 @dataclass(frozen=True)
@@ -103,9 +104,10 @@ def judge(
         out_of_time=lambda: seen.deadline.passed,
         timings=timings,
     )
+    origins = Origins(seen.picture.batch.origins)
     report = replace(
         everything,
-        findings=tuple(_placed(finding, seen) for finding in everything.findings),
+        findings=tuple(replace(f, origin=origins.of(f.field)) for f in everything.findings),
         skips=(*everything.skips, *map(_unused, seen.notes)),
         incomplete=everything.incomplete or seen.picture.incomplete,
         time=seen.time,
@@ -122,12 +124,6 @@ def judge(
 def _unused(note: Note) -> Skip:
     """A document that could not be used, as part of the report."""
     return Skip(check="", reason=str(note), problem=note.problem)
-
-
-def _placed(finding: Finding, seen: Seen) -> Finding:
-    """With the file that its object came from."""
-    origin = seen.picture.batch.origins.get(finding.field.ref)
-    return finding if origin is None else replace(finding, origin=origin)
 
 
 def _tell(timings: dict[str, float], read_in: float, talk: Talk) -> None:

@@ -6,7 +6,7 @@ them are in the log, and in the summary.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 from gwdoctor.model import Finding, Report, Severity
 from gwdoctor.render import words
@@ -37,18 +37,10 @@ def _finding(finding: Finding) -> str:
     if finding.origin:
         where = {"file": finding.origin.file, "line": str(finding.origin.line)}
     title = f"{finding.severity} {finding.id}"
-    return _command(_COMMANDS[finding.severity], _told(finding), **where, title=title)
+    return _command(_COMMANDS[finding.severity], words.told(finding), **where, title=title)
 
 
-def _told(finding: Finding) -> Iterator[str]:
-    yield f"{words.name(finding.field.ref)}: {visible(finding.message)}"
-    if finding.fix:
-        yield f"fix ({finding.fix.disposition}): {visible(finding.fix.title)}"
-    elif finding.advice:
-        yield f"decide: {visible(finding.advice)}"
-
-
-def _command(name: str, lines: Iterator[str], **properties: str) -> str:
+def _command(name: str, lines: Iterable[str], **properties: str) -> str:
     told = ",".join(f"{key}={_property(value)}" for key, value in properties.items())
     return f"::{name} {told}::{_data(chr(10).join(lines))}"
 

@@ -92,13 +92,12 @@ def _paragraph(probe: type[Probe]) -> str:
 
 
 def _result(finding: Finding, number: int, where: str) -> dict[str, Any]:
-    message = f"{words.name(finding.field.ref)}: {visible(finding.message)}"
     result: dict[str, Any] = {
         "ruleId": finding.check,
         "ruleIndex": number,
         "kind": "fail",
         "level": _LEVELS[finding.severity],
-        "message": {"text": _plain(message)},
+        "message": {"text": _plain("\n".join(words.told(finding)))},
         "locations": [{**_physical(finding, where), **_logical(finding.field)}],
         "partialFingerprints": {
             "gwdoctorFindingId/v1": finding.id,

@@ -99,6 +99,15 @@ def name(ref: Ref) -> str:
     return visible(str(ref))
 
 
+def told(finding: Finding) -> Iterable[str]:
+    """What it is, and the way out in a line: for places that have no room for more."""
+    yield f"{name(finding.field.ref)}: {visible(finding.message)}"
+    if finding.fix:
+        yield f"fix ({finding.fix.disposition}): {visible(finding.fix.title)}"
+    elif finding.advice:
+        yield f"decide: {visible(finding.advice)}"
+
+
 def remedy(finding: Finding) -> Iterable[str]:
     """The lines of the way out: what to apply, to delete, to run; or what to decide."""
     if finding.fix is None:

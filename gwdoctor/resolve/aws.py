@@ -192,14 +192,7 @@ def balancer(gateway: Resource, cluster: Cluster) -> Balancer | None:
 
     Raises OutOfView where class, EnvoyProxy or ListenerSets cannot be seen.
     """
-    memo = cluster.derive(_memo)
-    if gateway not in memo:
-        memo[gateway] = _balancer(gateway, cluster)
-    return memo[gateway]
-
-
-def _memo(_: Cluster) -> dict[Resource, Balancer | None]:
-    return {}
+    return cluster.derive(_balancer, gateway)
 
 
 def is_aws_key(key: str) -> bool:
@@ -207,7 +200,7 @@ def is_aws_key(key: str) -> bool:
     return key.startswith(PREFIX)
 
 
-def _balancer(gateway: Resource, cluster: Cluster) -> Balancer | None:
+def _balancer(cluster: Cluster, gateway: Resource) -> Balancer | None:
     if not envoy_gateway.answers_for(gateway, cluster):
         return None
     proxy = envoy_gateway.proxy(gateway, cluster)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from gwdoctor import kinds
 from gwdoctor.cluster import Cluster, OutOfView
-from gwdoctor.model import Field, Fix, Kind, Ref, Resource, Severity
+from gwdoctor.model import Field, Fix, Kind, Resource, Severity
 from gwdoctor.resolve import certificates, gateway_api, grants, istio_gateways
 from gwdoctor.resolve.certificates import Bundle, CredentialUse
 
@@ -161,17 +161,10 @@ def presented(secret: Resource, cluster: Cluster) -> Presented | None:
     Those are Secrets without users that hold a CA, or that are neither of type kubernetes.io/tls
     nor written by cert-manager.
     """
-    memo = cluster.derive(_presented_memo)
-    if secret.ref not in memo:
-        memo[secret.ref] = _presented(secret, cluster)
-    return memo[secret.ref]
+    return cluster.derive(_presented, secret)
 
 
-def _presented_memo(_: Cluster) -> dict[Ref, Presented | None]:
-    return {}
-
-
-def _presented(secret: Resource, cluster: Cluster) -> Presented | None:
+def _presented(cluster: Cluster, secret: Resource) -> Presented | None:
     if secret.text("type").startswith("gateway.envoyproxy.io/"):
         return None  # Envoy Gateway's pointer to a server of certificates: it holds none itself
     found = tuple(uses(cluster).get((secret.namespace, secret.name), ()))

@@ -105,17 +105,10 @@ def policies_by_target(kind: Kind, cluster: Cluster) -> Mapping[Target, Sequence
 
     Policies that select their targets by labels (`targetSelectors`) are not among them.
     """
-    memo = cluster.derive(_policies_memo)
-    if kind not in memo:
-        memo[kind] = _by_target(kind, cluster)
-    return memo[kind]
+    return cluster.derive(_by_target, kind)
 
 
-def _policies_memo(_: Cluster) -> dict[Kind, Mapping[Target, Sequence[Resource]]]:
-    return {}
-
-
-def _by_target(kind: Kind, cluster: Cluster) -> Mapping[Target, Sequence[Resource]]:
+def _by_target(cluster: Cluster, kind: Kind) -> Mapping[Target, Sequence[Resource]]:
     found: dict[Target, list[Resource]] = defaultdict(list)
     for policy in older_first(cluster[kind]):
         for target in {target for _, target in target_refs(policy)}:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from gwdoctor import kinds
 from gwdoctor.cluster import Cluster
-from gwdoctor.model import Field, Kind, Resource
+from gwdoctor.model import Field, Kind, Resource, of_resource
 from gwdoctor.resolve import hosts, status
 
 GROUP = "gateway.networking.k8s.io"
@@ -178,30 +178,19 @@ def parents(route: Resource, cluster: Cluster) -> tuple[Parent, ...]:
 
     Raises OutOfView where a parent, or the labels of the route's namespace, cannot be seen.
     """
-    memo = cluster.derive(_parents_memo)
-    found = memo.get(route)
-    if found is None:
-        found = memo[route] = tuple(_parents(route, cluster))
-    return found
-
-
-def _parents_memo(_: Cluster) -> dict[Resource, tuple[Parent, ...]]:
-    return {}
+    return cluster.derive(_parents, route)
 
 
 def named(kind: Kind, name: str, cluster: Cluster) -> Sequence[Resource]:
     """What is seen of a kind under a name, in whatever namespace."""
-    memo = cluster.derive(_names_memo)
-    if kind not in memo:
-        index: dict[str, list[Resource]] = defaultdict(list)
-        for resource in cluster[kind]:
-            index[resource.name].append(resource)
-        memo[kind] = index
-    return memo[kind].get(name, ())
+    return cluster.derive(_by_name, kind).get(name, ())
 
 
-def _names_memo(_: Cluster) -> dict[Kind, Mapping[str, Sequence[Resource]]]:
-    return {}
+def _by_name(cluster: Cluster, kind: Kind) -> Mapping[str, Sequence[Resource]]:
+    index: dict[str, list[Resource]] = defaultdict(list)
+    for resource in cluster[kind]:
+        index[resource.name].append(resource)
+    return index
 
 
 def gateways_by_class(cluster: Cluster) -> Mapping[str, Sequence[Resource]]:
@@ -224,7 +213,11 @@ def parent_kind(reference: Field) -> Kind | None:
     return kind if kind in (kinds.GATEWAY, kinds.LISTENER_SET) else None
 
 
-def _parents(route: Resource, cluster: Cluster) -> Iterator[Parent]:
+def _parents(cluster: Cluster, route: Resource) -> tuple[Parent, ...]:
+    return tuple(_each_parent(route, cluster))
+
+
+def _each_parent(route: Resource, cluster: Cluster) -> Iterator[Parent]:
     for reference in route.each("spec", "parentRefs"):
         kind = parent_kind(reference)
         if kind is None:
@@ -419,8 +412,13 @@ class BackendRef:
     is_mirror: bool = False
 
 
-def backend_refs(route: Resource) -> Iterator[BackendRef]:
+@of_resource
+def backend_refs(route: Resource) -> tuple[BackendRef, ...]:
     """Every backendRef of a route's rules, and the mirrors among their filters."""
+    return tuple(_backend_refs(route))
+
+
+def _backend_refs(route: Resource) -> Iterator[BackendRef]:
     for rule in route.each("spec", "rules"):
         for reference in rule.each("backendRefs"):
             yield _backend(route, rule, reference)

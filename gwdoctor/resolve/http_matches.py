@@ -5,7 +5,6 @@ Rules: gateway-api apis/v1/httproute_types.go (precedence of matches, HTTPReques
 
 from __future__ import annotations
 
-import json
 import re
 import warnings
 from collections import defaultdict
@@ -103,9 +102,12 @@ def match_key(match: Field) -> str:
         "method": match.text("method"),
     }
     for part in ("headers", "queryParams"):
-        plain = msgspec.to_builtins([item.value for item in match.each(part)])
-        tests[part] = sorted(json.dumps(item, sort_keys=True, default=str) for item in plain)
-    return json.dumps(tests, sort_keys=True)
+        tests[part] = sorted(_text(item.value) for item in match.each(part))
+    return _text(tests)
+
+
+def _text(value: Any) -> str:
+    return msgspec.json.encode(value, order="deterministic").decode()
 
 
 def regex_problem(expression: str) -> str:

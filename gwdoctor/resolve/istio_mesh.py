@@ -131,6 +131,10 @@ def service_of(host: str, namespace: str, cluster: Cluster) -> Resource | None:
 
     Reads SERVICE and CONFIG_MAP. Raises OutOfView where the Service may exist unseen.
     """
+    return cluster.derive(_service_of, host, namespace)
+
+
+def _service_of(cluster: Cluster, host: str, namespace: str) -> Resource | None:
     key = service_key(host, namespace, cluster)
     return cluster.get(kinds.SERVICE, *key) if key else None
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from gwdoctor import kinds
 from gwdoctor.cluster import Cluster
-from gwdoctor.model import Field, Resource
+from gwdoctor.model import Field, Resource, of_resource
 from gwdoctor.resolve import gateway_api, istio_mesh, services
 
 
@@ -38,8 +38,13 @@ class Destination:
         return self.field.number("port", "number")
 
 
-def destinations(owner: Resource) -> Iterator[Destination]:
+@of_resource
+def destinations(owner: Resource) -> tuple[Destination, ...]:
     """Every destination of a VirtualService, mirrors among them."""
+    return tuple(_destinations(owner))
+
+
+def _destinations(owner: Resource) -> Iterator[Destination]:
     for section in ("http", "tls", "tcp"):
         for route in owner.each("spec", section):
             for target in route.each("route"):

@@ -20,6 +20,10 @@ ANYWHERE = "*"
 
 def host_of(rule: Resource, cluster: Cluster) -> str:
     """The host of a DestinationRule, short names grown to full ones."""
+    return cluster.derive(_host_of, rule)
+
+
+def _host_of(cluster: Cluster, rule: Resource) -> str:
     return istio_mesh.fqdn(
         rule.text("spec", "host"), rule.namespace, istio_mesh.mesh(cluster).domain
     )
@@ -47,6 +51,12 @@ def selected(
     workloadSelector are left out: they are for some clients only. `client_namespace` may be
     ANYWHERE. Raises OutOfView where a namespace that comes first may hide one.
     """
+    return cluster.derive(_selected, client_namespace, host, service_namespace)
+
+
+def _selected(
+    cluster: Cluster, client_namespace: str, host: str, service_namespace: str
+) -> Sequence[Resource]:
     root = istio_mesh.mesh(cluster).root_namespace
     if client_namespace not in (ANYWHERE, root):
         found = _in_namespace(cluster, client_namespace, host)
@@ -100,12 +110,22 @@ def applies(rule: Resource, host: str, service_namespace: str, cluster: Cluster)
 
     Of several that are merged only the oldest with a trafficPolicy gives one.
     """
-    for client in clients(rule, service_namespace, cluster):
-        merged = selected(cluster, client, host, service_namespace)
-        giving = [r for r in merged if r.has("spec", "trafficPolicy")] or merged
-        if giving and giving[0] == rule:
-            return True
-    return False
+    return cluster.derive(_applies, rule, host, service_namespace)
+
+
+def _applies(cluster: Cluster, rule: Resource, host: str, service_namespace: str) -> bool:
+    return any(
+        cluster.derive(_giving, client, host, service_namespace) == rule
+        for client in clients(rule, service_namespace, cluster)
+    )
+
+
+def _giving(
+    cluster: Cluster, client_namespace: str, host: str, service_namespace: str
+) -> Resource | None:
+    merged = selected(cluster, client_namespace, host, service_namespace)
+    giving = (rule for rule in merged if rule.has("spec", "trafficPolicy"))
+    return next(giving, merged[0] if merged else None)
 
 
 def scope(rule: Resource, cluster: Cluster) -> str | None:

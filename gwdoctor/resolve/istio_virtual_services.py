@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from gwdoctor import kinds
 from gwdoctor.cluster import Cluster
-from gwdoctor.model import Field, Resource
+from gwdoctor.model import Field, Resource, of_resource
 from gwdoctor.resolve import gateway_api, hosts, istio_mesh
 from gwdoctor.resolve.host_index import HostIndex
 from gwdoctor.resolve.istio_gateways import Server
@@ -52,6 +52,7 @@ class GatewayRef:
     name: Name | None  #: None for `mesh`
 
 
+@of_resource
 def gateway_refs(route: Resource) -> tuple[GatewayRef, ...]:
     """The entries of `spec.gateways`; none where the VirtualService is for the mesh only."""
     return tuple(_refs(route, route))
@@ -71,6 +72,7 @@ def _refs(route: Resource, spot: Field, *steps: str) -> Iterator[GatewayRef]:
             yield GatewayRef(route, entry, gateway_name(entry.text(), route.namespace))
 
 
+@of_resource
 def is_bound_to_mesh(route: Resource) -> bool:
     """Whether sidecars use it."""
     references = gateway_refs(route)
@@ -167,74 +169,57 @@ class Routed:
     route: Resource
 
 
-class Routes:
-    """The hosts that servers of workloads route, computed once a Gateway."""
+def routed(server: Server, namespace: str, cluster: Cluster) -> tuple[Routed, ...]:
+    """What a server routes on Pods of a namespace ("" where that is not known).
 
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
-        self._bound = bound(cluster)
-        self._index: dict[tuple[Name, str], HostIndex[Resource]] = {}
-        self._listeners: dict[Field, list[Routed]] | None = None
-
-    def of(self, server: Server, namespace: str) -> tuple[Routed, ...]:
-        """What a server routes on Pods of a namespace ("" where that is not known).
-
-        Of each VirtualService the narrower of its host and the server's, where it is exported to
-        the Pods' namespace, the server's host is for its namespace, and it has the section that
-        the server reads.
-        """
-        if server.is_listener:
-            return tuple(self._attached().get(server.field, ()))
-        index = self._routes_of((server.owner.namespace, server.owner.name), namespace)
-        section = section_of(server)
-        found: dict[Routed, None] = {}
-        for literal in server.hosts:
-            name = literal.rpartition("/")[2].lower()
-            for pattern in index.overlapping(name):
-                narrow = name if hosts.suffix_covers(pattern, name) else pattern
-                for route in index.at(pattern):
-                    if admits(literal, route.namespace) and route.has("spec", section):
-                        found[Routed(narrow, route)] = None
-        return tuple(found)
-
-    def _routes_of(self, gateway: Name, namespace: str) -> HostIndex[Resource]:
-        key = (gateway, namespace)
-        if key not in self._index:
-            index = self._index[key] = HostIndex[Resource]()
-            for route in self._bound.get(gateway, ()):
-                if not namespace or istio_mesh.is_exported(route, namespace, self._cluster):
-                    for host in dict.fromkeys(hosts_of(route)):
-                        index.add(host, route)
-        return self._index[key]
-
-    def _attached(self) -> Mapping[Field, list[Routed]]:
-        """By listener, the hostnames of the routes attached to it.
-
-        A name that a more specific listener of the same port has is left to that one.
-        """
-        if self._listeners is None:
-            self._listeners = defaultdict(list)
-            for kind in (kinds.HTTP_ROUTE, kinds.GRPC_ROUTE, kinds.TLS_ROUTE):
-                if self._cluster.may_hold(kind):
-                    for route in self._cluster[kind]:
-                        self._attach(route)
-        return self._listeners
-
-    def _attach(self, route: Resource) -> None:
-        assert self._listeners is not None
-        for parent in gateway_api.parents(route, self._cluster):
-            for listener in parent.attached:
-                others = [
-                    other.hostname.lower()
-                    for other in gateway_api.listeners(listener.owner)
-                    if other.port == listener.port and len(other.hostname) > len(listener.hostname)
-                ]
-                for host in gateway_api.shared_hostnames(listener, route):
-                    name = host.lower() or "*"
-                    if name not in others:
-                        self._listeners[listener.field].append(Routed(name, route))
+    Of each VirtualService the narrower of its host and the server's, where it is exported to
+    the Pods' namespace, the server's host is for its namespace, and it has the section that
+    the server reads.
+    """
+    if server.is_listener:
+        return tuple(cluster.derive(_attached).get(server.field, ()))
+    gateway = (server.owner.namespace, server.owner.name)
+    index = cluster.derive(_hosts_exported, gateway, namespace)
+    section = section_of(server)
+    found: dict[Routed, None] = {}
+    for literal in server.hosts:
+        name = literal.rpartition("/")[2].lower()
+        for pattern in index.overlapping(name):
+            narrow = name if hosts.suffix_covers(pattern, name) else pattern
+            for route in index.at(pattern):
+                if admits(literal, route.namespace) and route.has("spec", section):
+                    found[Routed(narrow, route)] = None
+    return tuple(found)
 
 
-def routes(cluster: Cluster) -> Routes:
-    """The routes of every server, shared by the checks of one scan."""
-    return cluster.derive(Routes)
+def _hosts_exported(cluster: Cluster, gateway: Name, namespace: str) -> HostIndex[Resource]:
+    """By host, the VirtualServices of a Gateway that Pods of a namespace see."""
+    index = HostIndex[Resource]()
+    for route in bound(cluster).get(gateway, ()):
+        if not namespace or istio_mesh.is_exported(route, namespace, cluster):
+            for host in dict.fromkeys(hosts_of(route)):
+                index.add(host, route)
+    return index
+
+
+def _attached(cluster: Cluster) -> Mapping[Field, Sequence[Routed]]:
+    """By listener, the hostnames of the routes attached to it.
+
+    A name that a more specific listener of the same port has is left to that one.
+    """
+    found: dict[Field, list[Routed]] = defaultdict(list)
+    for kind in (kinds.HTTP_ROUTE, kinds.GRPC_ROUTE, kinds.TLS_ROUTE):
+        for route in cluster[kind] if cluster.may_hold(kind) else ():
+            for parent in gateway_api.parents(route, cluster):
+                for listener in parent.attached:
+                    others = [
+                        other.hostname.lower()
+                        for other in gateway_api.listeners(listener.owner)
+                        if other.port == listener.port
+                        and len(other.hostname) > len(listener.hostname)
+                    ]
+                    for host in gateway_api.shared_hostnames(listener, route):
+                        name = host.lower() or "*"
+                        if name not in others:
+                            found[listener.field].append(Routed(name, route))
+    return found

@@ -62,6 +62,10 @@ def endpoints(cluster: Cluster, service: Resource) -> tuple[Field, ...]:
 
 def pods(cluster: Cluster, service: Resource) -> Sequence[Resource]:
     """The Pods (metadata) that a Service selects; none for one without a selector."""
+    return cluster.derive(_pods, service)
+
+
+def _pods(cluster: Cluster, service: Resource) -> Sequence[Resource]:
     selector = service.labels("spec", "selector")
     if not selector:
         return ()

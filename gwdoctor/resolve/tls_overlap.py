@@ -28,7 +28,7 @@ from gwdoctor.resolve import (
 )
 from gwdoctor.resolve.host_index import HostIndex, suffixes
 from gwdoctor.resolve.istio_gateways import Server, Socket, Workload
-from gwdoctor.resolve.istio_virtual_services import Routed, Routes
+from gwdoctor.resolve.istio_virtual_services import routed
 
 #: What finding overlaps reads, beside `istio_gateways.GATEWAYS`.
 READS = tuple(
@@ -113,16 +113,12 @@ def found(cluster: Cluster) -> Found:
 
 
 def _found(cluster: Cluster) -> Found:
-    try:
-        routes: Routes | None = istio_virtual_services.routes(cluster)
-    except OutOfView:  # without routes the hosts of the servers must do
-        routes = None
     overlaps: dict[frozenset[object], Overlap] = {}
     captures: dict[tuple[object, ...], Capture] = {}
     for workload in istio_gateways.workloads(cluster):
         guards = misdirected.guards(workload, cluster)
         for socket in workload.sockets():
-            table = _Table(cluster, socket, routes)
+            table = _Table(cluster, socket)
             open_to_reuse = [
                 x for x in table.presenting if not any(guard.covers(x) for guard in guards)
             ]
@@ -139,10 +135,11 @@ def _found(cluster: Cluster) -> Found:
 class _Table:
     """The names of one socket: who owns them by SNI, whose certificates cover them."""
 
-    def __init__(self, cluster: Cluster, socket: Socket, routes: Routes | None) -> None:
+    def __init__(self, cluster: Cluster, socket: Socket) -> None:
+        self._cluster = cluster
         self.socket = socket
-        self._routes = routes
         self._routed: dict[Server, HostIndex[Resource]] = {}
+        self._unseen: set[Server] = set()  #: those whose routes cannot be seen
         self._order = {server: number for number, server in enumerate(socket.servers)}
         chains = [server for server in socket.servers if server.is_tls]
         self.owners = HostIndex[Server]()
@@ -187,11 +184,13 @@ class _Table:
     def _routed_by(self, server: Server) -> HostIndex[Resource]:
         if server not in self._routed:
             index = self._routed[server] = HostIndex[Resource]()
-            found: Iterable[Routed] = ()
-            if self._routes is not None:
-                found = self._routes.of(server, self.socket.workload.namespace)
-            for routed in found:
-                index.add(routed.host, routed.route)
+            try:
+                found = routed(server, self.socket.workload.namespace, self._cluster)
+            except OutOfView:  # without routes the hosts of the servers must do
+                found = ()
+                self._unseen.add(server)
+            for one in found:
+                index.add(one.host, one.route)
         return self._routed[server]
 
     def _owner(self, name: str) -> Server | None:
@@ -313,7 +312,7 @@ class _Table:
 
     def _takes(self, server: Server, name: str) -> bool:
         """Whether a request for this name would find a route on this server (or may: not seen)."""
-        return self._routes is None or bool(self.route(server, name))
+        return bool(self.route(server, name)) or server in self._unseen
 
     def _misses(self, taker: Server, hits: Iterable[tuple[str, Server]]) -> bool:
         return any(owner is not taker and not self._reaches(taker, name) for name, owner in hits)

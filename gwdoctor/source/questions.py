@@ -5,7 +5,7 @@ Every request that could write carries `dryRun=All`: the server answers it and k
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -16,6 +16,7 @@ from gwdoctor.source.connection import Connection, Trouble
 from gwdoctor.source.discovery import Discovery
 
 _APPLY = "application/apply-patch+yaml"
+_PATCH = "application/json-patch+json"
 
 
 class _Manager(msgspec.Struct):
@@ -54,6 +55,15 @@ class Questions:
             path = self._path(ref)
             query = {"fieldManager": manager, "force": "true", "fieldValidation": "Strict"}
             self._connection.dry_run("PATCH", path, query, manifest, content=_APPLY)
+        except Trouble as trouble:
+            return str(trouble)
+        return ""
+
+    def would_patch(self, ref: Ref, patch: Sequence[Mapping[str, Any]]) -> str:
+        """Why the server would not take this JSON patch; empty if it would."""
+        try:
+            query = {"fieldValidation": "Strict"}
+            self._connection.dry_run("PATCH", self._path(ref), query, patch, content=_PATCH)
         except Trouble as trouble:
             return str(trouble)
         return ""

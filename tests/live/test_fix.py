@@ -54,5 +54,7 @@ def test_what_the_server_refuses_is_said(kong: ControlPlane) -> None:
         assert ask.would_delete(ref) == ""
         assert "404" in ask.would_delete(Ref(Kind("Service"), "s3", "gone", "v1"))
         assert "does not serve" in ask.would_delete(Ref(Kind("Nothing", "x.io"), "s3", "x", "v1"))
+        assert ask.would_patch(ref, [{"op": "remove", "path": "/spec/ports/0/name"}]) == ""
+        assert "422" in ask.would_patch(ref, [{"op": "test", "path": "/kind", "value": "Pod"}])
         assert ask.managers(ref)
     assert fix(kong).code == 0, "the Service is still there"
