@@ -354,7 +354,7 @@ def _serve(draft: Draft, server: Server, namespace: str) -> None:
     routed: Sequence[Routed] = ()
     unseen = None
     try:
-        routed = istio_virtual_services.routes(draft.cluster).of(server, namespace)
+        routed = istio_virtual_services.routed(server, namespace, draft.cluster)
         draft.cluster.every(kinds.VIRTUAL_SERVICE)
     except OutOfView as hidden:
         unseen = _unseen_route(draft, hidden)

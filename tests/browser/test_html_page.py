@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,9 @@ CASES: dict[str, Callable[[], Report]] = {
     "nothing wrong": lambda: reports.report(entry=Entry()),
     "no map": reports.full,
     **{
-        f"nasty {n}": lambda text=text: htmlreports.hostile(text)
-        for n, text in enumerate(htmlreports.NASTY)
-    },  # type: ignore[misc]
+        f"nasty {number}": partial(htmlreports.hostile, text)
+        for number, text in enumerate(htmlreports.NASTY)
+    },
 }
 #: Generous: the figure that counts is printed.
 LONGEST = 15.0
@@ -50,11 +51,14 @@ def opened(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Opened]]:
         context = browser.new_context(viewport={"width": 1180, "height": 900}, **how)
         contexts.append(context)
         found = Opened(context.new_page())
+
+        def dismissed(dialog: Any) -> None:
+            found.said.append(dialog.message)
+            dialog.dismiss()
+
         found.page.on("console", lambda message: found.said.append(message.text))
         found.page.on("pageerror", lambda error: found.said.append(str(error)))
-        found.page.on(
-            "dialog", lambda dialog: (found.said.append(dialog.message), dialog.dismiss())
-        )
+        found.page.on("dialog", dismissed)
         found.page.on("request", lambda request: found.asked.append(request.url))
         found.page.goto(f"{file.as_uri()}{fragment}")
         return found
