@@ -14,10 +14,10 @@ def write(path: str, data: bytes, *, mode: int | None = None) -> None:
     Pipes and devices are written to as they are. `mode` is that of the file afterwards: without
     it, the one that it had, and of a new file what the umask leaves.
     """
-    path = os.path.realpath(path)
     if _is_special(path):
         Path(path).write_bytes(data)
         return
+    path = os.path.realpath(path)
     if mode is None and os.path.exists(path):
         mode = stat.S_IMODE(os.stat(path).st_mode)
     handle, unfinished = _beside(path, 0o666 if mode is None else mode)
@@ -36,11 +36,11 @@ def write(path: str, data: bytes, *, mode: int | None = None) -> None:
 
 def refusal(path: str) -> str:
     """Why this file could not be written, as far as that can be told by trying; empty if it can."""
-    path = os.path.realpath(path)
     if os.path.isdir(path):
         return "is a folder; name a file"
     if _is_special(path):
         return "" if os.access(path, os.W_OK) else "may not be written to"
+    path = os.path.realpath(path)
     if os.path.exists(path) and not os.access(path, os.W_OK):
         return "may not be written to"
     folder = os.path.dirname(path)
@@ -56,6 +56,7 @@ def refusal(path: str) -> str:
 
 
 def _is_special(path: str) -> bool:
+    """Asked of the path as it was given: what /dev/fd/63 is a link to has no path of its own."""
     return os.path.exists(path) and not os.path.isfile(path)
 
 

@@ -140,6 +140,8 @@ HOSTILES = (
     "\ufffe \uffff \U0001f600 \U000e0041",
     "# EOF\ngwdoctor_findings 9\n",
     "../..//etc/./passwd?a#b:c%zz",
+    "```",
+    "007",
     "",
     " ",
 )

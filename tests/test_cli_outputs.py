@@ -11,13 +11,17 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
+import reports
+import yaml
 from commandline import BROKEN, CHECK, HEALTHY, Done, Here, program
 
 from gwdoctor.catalogue import catalogue
 from gwdoctor.cli import stepsummary
 from gwdoctor.render.formats import FORMATS, names
+from gwdoctor.render.words import visible
 
 ONLY = ("--select", CHECK)
 FULL = Path("/dev/full")
@@ -149,6 +153,7 @@ def test_help_names_every_format(here: Here) -> None:
         (("-o", "report.csv"), "Did you mean -o csv=report.csv?"),
         (("-o", "json="), "-o json=: name a file behind the ="),
         (("-o", "json", "-o", "text"), "one format can go to standard output"),
+        (("-o", "json", "-o", "json=/dev/stdout"), "one format can go to standard output"),
         (("-o", "json", "-o", "json=-"), "one format can go to standard output"),
         (("-o", "json=x", "-o", "csv=./x"), "-o: ./x is named twice"),
         (("-o", "json=link", "-o", "csv=broken.yaml"), "-o: broken.yaml is named twice"),
@@ -248,6 +253,46 @@ def test_the_files_are_there_when_the_reader_has_gone(folder: Path) -> None:
     assert complaints == b""
     assert len(json.loads(Path("r.json").read_text())["findings"]) == 400
     process.stderr.close()
+
+
+def test_a_pipe_is_written_to(folder: Path) -> None:
+    """As bash makes one of `-o json=>(gzip > report.gz)`."""
+    reading, writing = os.pipe()
+    done = program(
+        *("scan", "-f", "broken.yaml", *ONLY, "-o", f"json=/dev/fd/{writing}"), pass_fds=[writing]
+    )
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        assert json.load(pipe)["version"] == 1
+
+    assert done.code == 1
+
+
+# --- hostile names --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name", [text for text in reports.HOSTILES if text.strip()], ids=lambda text: text[:12]
+)
+def test_hostile_names_out_of_a_file_reach_every_format_and_back(
+    here: Here, folder: Path, name: str
+) -> None:
+    manifest = yaml.safe_load(BROKEN)
+    manifest["metadata"]["name"] = name
+    Path("hostile.json").write_text(json.dumps(manifest))
+    asked = [argument for form in FORMATS for argument in ("-o", f"{form}=out/{form}")]
+
+    done = here("scan", "-f", "hostile.json", *ONLY, *asked)
+
+    assert done.code == 1, done.err
+    (finding,) = json.loads(Path("out/json").read_text())["findings"]
+    assert finding["object"]["name"] == name
+    (case,) = ElementTree.parse("out/junit").getroot().iter("failure")
+    assert visible(name) in case.attrib["message"]
+    for form in FORMATS:
+        written = Path("out", form).read_text(encoding="utf-8")
+        assert here("convert", "out/jsonl", "-o", form).out == written
+        assert all(character.isprintable() or character == "\n" for character in written)
 
 
 # --- the summary of a step --------------------------------------------------------------------

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gwdoctor.yamltext.lines import LONGEST, line_of
+from gwdoctor.yamltext.lines import LONGEST, Lines
 from gwdoctor.yamltext.reading import Document, YamlError, documents
 from gwdoctor.yamltext.scalars import resolved
 from gwdoctor.yamltext.writing import dump
@@ -295,10 +295,10 @@ items:
     ],
 )
 def test_the_line_of_a_field(first: int, path: tuple[str | int, ...], line: int) -> None:
-    assert line_of(LINED, first, path) == line
+    assert Lines(LINED).of(first, path) == line
 
 
 def test_a_text_that_is_broken_or_long_has_the_line_of_the_object() -> None:
-    assert line_of("a: [\n", 1, ("a",)) == 1
-    assert line_of(f"b: {'x' * LONGEST}\na: 1\n", 1, ("a",)) == 1
-    assert line_of("b: x\na: 1\n", 1, ("a",)) == 2
+    assert Lines("a: [\n").of(1, ("a",)) == 1
+    assert Lines(f"b: {'x' * LONGEST}\na: 1\n").of(1, ("a",)) == 1
+    assert Lines("b: x\na: 1\n").of(1, ("a",)) == 2

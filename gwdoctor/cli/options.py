@@ -244,7 +244,8 @@ class Output:
         ),
     ] = None
     no_fixes: Annotated[
-        bool, _option(_OUTPUT, "--no-fixes", help="Leave the remediation YAML out of text.")
+        bool,
+        _option(_OUTPUT, "--no-fixes", help="Leave the remediation YAML out of text and Markdown."),
     ] = False
     color: Annotated[
         str,

@@ -10,6 +10,8 @@ from gwdoctor import wholefile
 from gwdoctor.cli.mistakes import Mistake, nearest
 from gwdoctor.render.formats import FORMATS, Format, names
 
+_STANDARD_OUTPUT = ("-", "/dev/stdout")
+
 
 @dataclass(frozen=True, slots=True)
 class Sink:
@@ -48,7 +50,7 @@ def _sink(text: str) -> Sink:
         raise Mistake(f"-o: {name!r} is none of {names()}.{_meant(name, equals)}")
     if equals and not file:
         raise Mistake(f"-o {text}: name a file behind the =")
-    return Sink(form, None if file in ("", "-") else file)
+    return Sink(form, None if file in ("", *_STANDARD_OUTPUT) else file)
 
 
 def _meant(name: str, equals: str) -> str:

@@ -22,7 +22,9 @@ from gwdoctor.render.formats import Style
 from gwdoctor.render.words import visible
 from gwdoctor.version import __version__
 
-SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+SCHEMA = (
+    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+)
 _STANDS_FOR = {"text": "Stands for an object of a cluster; there is no such file."}
 _LEVELS = {
     Severity.CRITICAL: "error",

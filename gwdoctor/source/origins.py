@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gwdoctor.model import Field, Origin, Ref
-from gwdoctor.yamltext.lines import line_of
+from gwdoctor.yamltext.lines import Lines
 
 
 class Origins:
@@ -19,22 +19,23 @@ class Origins:
 
     def __init__(self, objects: Mapping[Ref, Origin]) -> None:
         self._objects = objects
-        self._texts: dict[str, str] = {}
+        self._files: dict[str, Lines | None] = {}
 
     def of(self, field: Field) -> Origin | None:
         """The file and the line of a field; of JSON and of large files, the line of its object."""
         origin = self._objects.get(field.ref)
         if origin is None:
             return None
-        text = self._text(origin.file)
-        return replace(origin, line=line_of(text, origin.line, field.path)) if text else origin
+        if origin.file not in self._files:
+            self._files[origin.file] = _lines(origin.file)
+        lines = self._files[origin.file]
+        return replace(origin, line=lines.of(origin.line, field.path)) if lines else origin
 
-    def _text(self, file: str) -> str:
-        """What the file holds, if it is YAML and still there."""
-        if file not in self._texts:
-            try:
-                text = Path(file).read_text(encoding="utf-8-sig")
-            except (OSError, ValueError):
-                text = ""
-            self._texts[file] = "" if text.lstrip().startswith(("{", "[")) else text
-        return self._texts[file]
+
+def _lines(file: str) -> Lines | None:
+    """Of a file that is YAML and still there."""
+    try:
+        text = Path(file).read_text(encoding="utf-8-sig")
+    except (OSError, ValueError):
+        return None
+    return None if text.lstrip().startswith(("{", "[")) else Lines(text)

@@ -15,41 +15,45 @@ LONGEST = 500_000
 _LOADER: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def line_of(text: str, first: int, path: tuple[str | int, ...]) -> int:
-    """The line of the field at this path, in the object whose mapping starts on line `first`.
+class Lines:
+    """Finds fields in a YAML text; reads each document that it is asked for once.
 
-    As far as the path leads: where it ends before, the line of the last step that is there.
+    Args:
+        text: of the file.
     """
-    node, above = _object(text, first)
-    line = first
-    for step in path:
-        found = _step(node, step)
-        if found is None:
-            return line
-        key, node = found
-        line = above + int(key.start_mark.line)
-    return line
+
+    def __init__(self, text: str) -> None:
+        self._chunks = list(chunks(text))
+        self._objects: dict[int, dict[int, Any]] = {}
+
+    def of(self, first: int, path: tuple[str | int, ...]) -> int:
+        """The line of the field at this path, in the object whose mapping starts on line `first`.
+
+        As far as the path leads: where it ends before, the line of the last step that is there.
+        """
+        for number, (chunk, above) in enumerate(self._chunks):
+            if above <= first <= above + chunk.count("\n"):
+                if number not in self._objects:
+                    self._objects[number] = dict(_objects(chunk))
+                node = self._objects[number].get(first - above)
+                return _walk(node, above, path) if node is not None else first
+        return first
 
 
-def _object(text: str, first: int) -> tuple[Any, int]:
-    """The node that starts on this line, and the number of the first line of its document."""
-    for chunk, above in chunks(text):
-        if not above <= first <= above + chunk.count("\n"):
-            continue
-        if len(chunk) > LONGEST:
-            break
-        try:
-            documents = list(yaml.compose_all(chunk, _LOADER))
-        except yaml.YAMLError:
-            break
-        for node in _mappings(documents, depth=3):
-            if above + int(node.start_mark.line) == first:
-                return node, above
-    return None, first
+def _objects(chunk: str) -> Iterator[tuple[int, Any]]:
+    """Line and node of what may be an object: a document, or an item of one that is a list."""
+    if len(chunk) > LONGEST:
+        return
+    try:
+        documents = list(yaml.compose_all(chunk, _LOADER))
+    except yaml.YAMLError:
+        return
+    found = [(int(node.start_mark.line), node) for node in _mappings(documents, depth=3)]
+    yield from reversed(found)  # where two begin on one line, the outer one stays
 
 
 def _mappings(nodes: list[Any], depth: int) -> Iterator[Any]:
-    """The documents, and the objects of those that are lists: outer ones first."""
+    """Mappings, the outer ones first."""
     inner: list[Any] = []
     for node in nodes:
         if isinstance(node, yaml.MappingNode):
@@ -59,6 +63,17 @@ def _mappings(nodes: list[Any], depth: int) -> Iterator[Any]:
             inner += node.value
     if inner and depth:
         yield from _mappings(inner, depth - 1)
+
+
+def _walk(node: Any, above: int, path: tuple[str | int, ...]) -> int:
+    line = above + int(node.start_mark.line)
+    for step in path:
+        found = _step(node, step)
+        if found is None:
+            break
+        key, node = found
+        line = above + int(key.start_mark.line)
+    return line
 
 
 def _step(node: Any, step: str | int) -> tuple[Any, Any] | None:
