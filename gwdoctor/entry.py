@@ -102,14 +102,26 @@ class RequestMap(msgspec.Struct):
         _confirm("route", (way.route for way in ways if way.route is not None), self.routes)
         _confirm("backend", (p for route in self.routes for p in route.backends), self.backends)
 
-    def state_of(self, way: Way) -> State:
-        """The worst on a way."""
-        listener = self.listeners[way.listener].state
-        if way.route is None:
-            return worst((listener, State.UNROUTED))
-        route = self.routes[way.route]
-        behind = (self.backends[position].state for position in route.backends)
-        return worst((listener, route.hop.state, *behind))
+    def states(self) -> list[list[State]]:
+        """The worst on each way of each hostname; a route that many share is judged once."""
+        routes = [
+            worst(
+                (route.hop.state, *(self.backends[position].state for position in route.backends))
+            )
+            for route in self.routes
+        ]
+        return [
+            [
+                worst(
+                    (
+                        self.listeners[way.listener].state,
+                        State.UNROUTED if way.route is None else routes[way.route],
+                    )
+                )
+                for way in host.ways
+            ]
+            for host in self.hosts
+        ]
 
 
 def _confirm(what: str, positions: Iterable[int], items: Sequence[object]) -> None:

@@ -31,8 +31,8 @@ def of(
     for finding in findings:
         _place(finding, draft.spots)
     whole = request_map.finished(draft)
-    for host in whole.hosts:
-        host.state = _verdict(host.ways, whole)
+    for host, states in zip(whole.hosts, whole.states(), strict=True):
+        host.state = _verdict(host.ways, states)
     return _trimmed(whole, namespaces)
 
 
@@ -77,10 +77,8 @@ def _whole(kind: Kind, namespace: str, name: str) -> Field:
     return Resource(Ref(kind, namespace, name), (), None)
 
 
-def _verdict(ways: Iterable[Way], whole: RequestMap) -> State:
+def _verdict(ways: Sequence[Way], states: Iterable[State]) -> State:
     """The worst of the ways of a hostname; one that nothing routes counts only for itself."""
-    ways = tuple(ways)
-    states = [whole.state_of(way) for way in ways]
     if any(way.route is not None for way in ways):
         states = [state for state in states if state != State.UNROUTED]
     return worst(states)

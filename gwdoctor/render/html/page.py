@@ -150,7 +150,8 @@ def page(report: Report, *, fixes: bool) -> Page:
     """The page of a report."""
     entry = report.entry
     known = {finding.id for finding in report.findings}
-    hosts = _hosts_of_findings(entry.map) if entry is not None else {}
+    routes = _routes(entry.map) if entry is not None else []
+    hosts = _hosts_of_findings(entry.map, routes) if entry is not None else {}
     ends = [_certificate(end) for end in entry.certificates] if entry is not None else []
     told = [finding.severity for finding in report.findings]
     return Page(
@@ -160,7 +161,7 @@ def page(report: Report, *, fixes: bool) -> Page:
         told=visible(report.time),
         version=visible(report.version or __version__),
         tiles=tuple(_tiles(report)),
-        map=_map(entry.map, report.findings, known) if entry is not None else None,
+        map=_map(entry.map, routes, report.findings, set(hosts)) if entry is not None else None,
         problems=tuple(
             _problem(finding, number, hosts.get(finding.id, ()), fixes=fixes, open_first=told)
             for number, finding in enumerate(report.findings, start=1)
@@ -239,7 +240,11 @@ def _tiles(report: Report) -> Iterable[Tile]:
 # --- the map -----------------------------------------------------------------------------
 
 
-def _map(whole: RequestMap, findings: Sequence[Finding], known: set[str]) -> Map:
+def _map(
+    whole: RequestMap, routes: Sequence[_Route], findings: Sequence[Finding], placed: set[str]
+) -> Map:
+    known = {finding.id for finding in findings}
+
     def rank(host: Host) -> tuple[object, ...]:
         return tuple(State).index(host.state), host.ways[0].listener if host.ways else 0, host.name
 
@@ -249,14 +254,17 @@ def _map(whole: RequestMap, findings: Sequence[Finding], known: set[str]) -> Map
     groups: dict[str, list[Host]] = {}
     for host in quiet:
         groups.setdefault(_gateway(host, whole), []).append(host)
-    placed = set(_hosts_of_findings(whole))
     return Map(
         drawing=layout.drawing(whole, drawn) if drawn else None,
         drawn=len(drawn),
         left=len(attention) - len(drawn),
-        attention=tuple(row for host in attention for row in _rows(host, whole, known)),
+        attention=tuple(row for host in attention for row in _rows(host, whole, routes, known)),
         quiet=tuple(
-            Group(name, len(hosts), tuple(r for host in hosts for r in _rows(host, whole, known)))
+            Group(
+                name,
+                len(hosts),
+                tuple(r for host in hosts for r in _rows(host, whole, routes, known)),
+            )
             for name, hosts in sorted(groups.items())
         ),
         quiet_count=len(quiet),
@@ -290,49 +298,60 @@ def _described(hosts: Iterable[Host]) -> str:
     )
 
 
-def _rows(host: Host, whole: RequestMap, known: set[str]) -> Iterable[Row]:
+@dataclass(frozen=True)
+class _Route:
+    """What stands behind a listener, in words; made once for all hostnames that lead there."""
+
+    cells: tuple[str, str, str]
+    findings: tuple[str, ...]
+
+
+def _routes(whole: RequestMap) -> list[_Route]:
+    found = []
+    for route in whole.routes:
+        backends = [whole.backends[position] for position in route.backends]
+        ends = [backend.endpoints for backend in backends if backend.endpoints is not None]
+        services = [backend.service for backend in backends]
+        cells = (
+            layout.full(route.hop),
+            _some([layout.full(service) for service in services]),
+            _some([layout.full(end) for end in ends]),
+        )
+        ids = dict.fromkeys(f for hop in (route.hop, *services, *ends) for f in hop.findings)
+        found.append(_Route(cells, tuple(ids)))
+    return found
+
+
+_NO_ROUTE = _Route(("no route", "", ""), ())
+
+
+def _rows(
+    host: Host, whole: RequestMap, routes: Sequence[_Route], known: set[str]
+) -> Iterable[Row]:
     name = layout.hostname(host.name)
     for number, way in enumerate(host.ways):
         listener = whole.listeners[way.listener]
-        hops = [listener]
-        route = endpoints = service = ""
-        if way.route is not None:
-            found = whole.routes[way.route]
-            hops.append(found.hop)
-            route = layout.full(found.hop)
-            backends = [whole.backends[position] for position in found.backends]
-            hops += [backend.service for backend in backends]
-            ends = [backend.endpoints for backend in backends if backend.endpoints is not None]
-            hops += ends
-            service = _some([layout.full(backend.service) for backend in backends])
-            endpoints = _some([layout.full(end) for end in ends])
-        problems = dict.fromkeys(f for hop in hops for f in hop.findings if f in known)
+        route = routes[way.route] if way.route is not None else _NO_ROUTE
+        problems = dict.fromkeys((*listener.findings, *route.findings))
         yield Row(
             name,
             0 if number else len(host.ways),
             host.state,
             layout.WORDS[host.state],
             layout.SIGNS[host.state],
-            (layout.full(listener), route or "no route", service, endpoints),
-            tuple(problems),
+            (layout.full(listener), *route.cells),
+            tuple(problem for problem in problems if problem in known),
         )
 
 
-def _hosts_of_findings(whole: RequestMap) -> dict[str, dict[str, None]]:
+def _hosts_of_findings(whole: RequestMap, routes: Sequence[_Route]) -> dict[str, dict[str, None]]:
     """By finding, the hostnames whose requests pass what it stands on."""
     found: dict[str, dict[str, None]] = {}
     for host in whole.hosts:
         name = layout.hostname(host.name)
         for way in host.ways:
-            ids = list(whole.listeners[way.listener].findings)
-            if way.route is not None:
-                route = whole.routes[way.route]
-                ids += route.hop.findings
-                for position in route.backends:
-                    backend = whole.backends[position]
-                    ids += backend.service.findings
-                    ids += backend.endpoints.findings if backend.endpoints is not None else ()
-            for finding in ids:
+            behind = routes[way.route].findings if way.route is not None else ()
+            for finding in (*whole.listeners[way.listener].findings, *behind):
                 found.setdefault(finding, {})[name] = None
     return found
 
