@@ -88,7 +88,8 @@ def hostile(text: str) -> Report:
         [
             Host(f"{text}{state}", state, [Way(0, 0), Way(0), *(Way(0, n) for n in range(9))])
             for state in State
-        ],
+        ]
+        + [Host(text, State.BROKEN, [Way(0)] * 20), Host(text, State.BROKEN)],
         [Hop(State.BROKEN, text, text, named, text, [text])],
         [Route(Hop(State.DEGRADED, "", text, named, "", [text]), [0] * 9)]
         + [Route(Hop(State.OK, text), [0]) for _ in range(8)],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 from dataclasses import replace
 from functools import cache
@@ -17,11 +18,13 @@ from htmlreports import NASTY, page
 from htmltree import Element, parse
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_catalogue import with_one_hole
 
 from gwdoctor import Severity, changes
 from gwdoctor.entry import Entry, State
 from gwdoctor.model import Report
 from gwdoctor.render import html, machine, plain, saved, words
+from gwdoctor.render.document import document
 from gwdoctor.render.formats import FORMATS, Style
 from gwdoctor.render.html import layout
 from gwdoctor.render.words import Ending, visible
@@ -270,6 +273,24 @@ def test_no_text_at_all_becomes_markup(text: str) -> None:
     assert shape(parse(page(htmlreports.hostile(text)))) == shape(
         parse(page(htmlreports.hostile("harmless")))
     )
+
+
+def test_a_map_that_somebody_changed_is_drawn_or_refused() -> None:
+    whole = document(htmlreports.five_failures())
+    drawn, refused = 0, []
+    for entry in with_one_hole(document(htmlreports.hostile("x"))["entry"]):
+        try:
+            report = saved.read(json.dumps(whole | {"entry": entry}).encode())
+        except saved.BadReport as error:
+            refused.append(str(error))
+        else:
+            drawn += 1
+            if drawn % 5 == 0:
+                parse(page(report))
+
+    assert drawn > 50
+    assert len(refused) > 200
+    assert all("entry" in reason for reason in refused)
 
 
 def test_the_same_report_gives_the_same_bytes() -> None:

@@ -126,8 +126,8 @@ class _Pen:
 
     def __init__(self, request_map: RequestMap) -> None:
         self._map = request_map
-        names = (host.name for host in request_map.hosts)
-        self._states = dict(zip(names, request_map.states(), strict=True))
+        hosts = map(id, request_map.hosts)  # a file may give two the same name
+        self._states = dict(zip(hosts, request_map.states(), strict=True))
         self._made: dict[tuple[str, int], Node] = {}
 
     def host(self, host: Host) -> Node:
@@ -135,7 +135,7 @@ class _Pen:
         node = Node(
             0, host.state, fitting(name, 0), WORDS[host.state], f"{name}: {WORDS[host.state]}"
         )
-        for way in _worst(host.ways, self._states[host.name], MOST_WAYS):
+        for way in _worst(host.ways, self._states[id(host)], MOST_WAYS):
             listener = self._once("listener", way.listener, 1, self._map.listeners[way.listener])
             _join(node, listener)
             if way.route is not None:
