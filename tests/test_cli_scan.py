@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -63,7 +64,6 @@ def written(folder: Path, name: str, text: str) -> Path:
         (("-f", "healthy.yaml", "--fail-on", "sometimes"), 2),
         (("--kubeconfig", "no.config"), 4),
         (("--kubeconfig", "kubeconfig", "--context", "other"), 4),
-        (("-s", "https://127.0.0.1:1", "--kubeconfig", "kubeconfig"), 4),
     ],
 )
 def test_the_exit_code_is_the_same_for_every_format(
@@ -89,6 +89,18 @@ def test_the_exit_code_is_the_same_for_every_format(
         assert done.out
     if form in ("text", "wide") and done.out:
         assert f"exit {code}: " in done.out.splitlines()[-1]
+
+
+def test_a_server_that_does_not_answer_is_no_cluster(
+    here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    written(tmp_path, "kubeconfig", "apiVersion: v1\nkind: Config\n")
+
+    done = here("scan", "-s", "https://127.0.0.1:1", "--kubeconfig", "kubeconfig", "-o", "sarif")
+
+    assert done.code == 4
+    assert not done.out
 
 
 def test_a_broken_check_is_told_and_is_no_success(
@@ -324,6 +336,7 @@ def test_timings_are_said_on_stderr(here: Here, broken: Path) -> None:
     done = here("scan", "-f", broken, *ONLY, "--timings", "-o", "json")
 
     assert CHECK in done.err
+    assert re.search(r"\d\.\d{3} s +\d+ MB  check$", done.err, re.MULTILINE)
     assert done.ids == [CHECK]
 
 

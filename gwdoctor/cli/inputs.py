@@ -214,6 +214,7 @@ def _live(
         chunk_size=connection.chunk_size,
         progress=talk.progress,
     )
+    talk.phases.lap("connect")
     with closing(live):
         picture = gather(live, probes, now=now)
         gc.freeze()  # what was read stays to the end: nothing of it is to be looked for as garbage

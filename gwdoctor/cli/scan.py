@@ -11,6 +11,7 @@ from gwdoctor.cli import inputs, narrow, outcome, values
 from gwdoctor.cli.chosen import chosen
 from gwdoctor.cli.inputs import Seen
 from gwdoctor.cli.options import Choice, Connection, Input, Output, Time
+from gwdoctor.cli.phases import Phases
 from gwdoctor.cli.talk import Talk
 from gwdoctor.cli.writing import Writer
 from gwdoctor.drawing import Drawing, drawn, is_read
@@ -45,21 +46,27 @@ def run(given: Input, choice: Choice, output: Output, time: Time, connection: Co
     started = clock.perf_counter()
     talk = Talk(output.verbosity)
     probes = chosen(catalogue(), choice.select, choice.ignore)
+    talk.phases.lap("load the checks")
     wanted = Wanted.of(choice, given)
     fail_on = values.fail_on(output.fail_on)
     writer = Writer.of(output)
     read = (*probes, Drawing) if writer.draws else probes
     seen = inputs.read(given, read, connection=connection, time=time, talk=talk)
-    read_in = clock.perf_counter() - started
-    timings: dict[str, float] | None = {} if output.timings else None
-    report = with_entry(judged(seen, probes, wanted, timings), seen, writer)
+    talk.phases.lap("read and index")
+    timings: dict[str, float] = {}
+    report = judged(seen, probes, wanted, timings, talk.phases)
+    report = with_entry(report, seen, writer)
+    if report.entry is not None:
+        talk.phases.lap("draw the map")
     if seen.is_live:  # offline the same input gives the same bytes
         report = replace(report, seconds=round(clock.perf_counter() - started, 3))
     talk.notes(seen.notes)
-    if timings is not None:
-        _tell(timings, read_in, talk)
     end = outcome.of(report, fail_on)
     writer.write(report, end, talk)
+    if output.timings:
+        talk.phases.lap("write the report")
+        for line in talk.phases.lines(timings):
+            talk.warn(line)
     return end.code
 
 
@@ -76,17 +83,23 @@ def judged(
     probes: Collection[type[Probe]],
     wanted: Wanted | None = None,
     timings: dict[str, float] | None = None,
+    phases: Phases | None = None,
 ) -> Report:
     """What the checks say of it, narrowed to what was asked for, and with proofs of the fixes."""
     started = clock.perf_counter()
     report, prover = judge(seen, probes, wanted, timings)
+    if phases is not None:
+        phases.lap("check")
     budget = Budget(
         objects=None if seen.is_live else OBJECTS,
         seconds=SECONDS if seen.is_live else None,
         expected=(clock.perf_counter() - started) / 2,
         out_of_time=lambda: seen.deadline.passed,
     )
-    return proven(report, prover, budget)
+    report = proven(report, prover, budget)
+    if phases is not None:
+        phases.lap("try the fixes")
+    return report
 
 
 def judge(
@@ -124,9 +137,3 @@ def judge(
 def _unused(note: Note) -> Skip:
     """A document that could not be used, as part of the report."""
     return Skip(check="", reason=str(note), problem=note.problem)
-
-
-def _tell(timings: dict[str, float], read_in: float, talk: Talk) -> None:
-    talk.warn(f"{read_in:8.3f} s  reading")
-    for check, seconds in sorted(timings.items(), key=lambda item: -item[1]):
-        talk.warn(f"{seconds:8.3f} s  {check}")
