@@ -1,4 +1,4 @@
-"""The nouns: kinds, resources, fields, changes, fixes, findings. Imports nothing of ours."""
+"""The nouns: kinds, resources, fields, changes, fixes, findings."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from functools import wraps
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
+
+from gwdoctor.entry import Entry
 
 T = TypeVar("T")
 
@@ -501,3 +503,4 @@ class Report:
     ignored: int = 0  #: findings below the thresholds of this run
     time: str = ""  #: when the cluster was seen, RFC 3339; empty for files, which have no time
     version: str = ""  #: of the gwdoctor that made it; empty: this one
+    entry: Entry | None = None  #: the way of requests, where an output draws it

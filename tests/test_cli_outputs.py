@@ -50,6 +50,12 @@ def scan(here: Here, *arguments: str | Path) -> Done:
 # --- what goes where ------------------------------------------------------------------------------
 
 
+def without_map(text: str) -> str:
+    """A JSON report as it would be without the map of requests, which is its last field."""
+    head, comma, _ = text.partition(',\n  "entry": {')
+    return f"{head}\n}}\n" if comma else text
+
+
 def test_one_run_writes_every_format(here: Here, folder: Path) -> None:
     asked = [argument for form in FORMATS for argument in ("-o", f"{form}=out/{form}")]
 
@@ -59,7 +65,9 @@ def test_one_run_writes_every_format(here: Here, folder: Path) -> None:
     assert not done.out
     for form in FORMATS:
         alone = scan(here, "-o", form)
-        assert alone.out == (folder / "out" / form).read_text(encoding="utf-8")
+        together = (folder / "out" / form).read_text(encoding="utf-8")
+        # of so few checks the map is made where the HTML page asks for it, and then JSON holds it
+        assert alone.out == (without_map(together) if form == "json" else together)
         assert alone.code == 1
     assert sorted(os.listdir("out")) == sorted(FORMATS)
 
@@ -357,7 +365,10 @@ def test_the_demo_is_converted_into_the_same(here: Here, folder: Path, form: str
 
     converted = here("convert", "r.jsonl", "-o", form)
 
-    assert (converted.out, converted.code) == (direct.out, direct.code)
+    if form == "html":  # lines of a log do not hold the map that it shows
+        assert "This report holds no map" in converted.out
+    else:
+        assert (converted.out, converted.code) == (without_map(direct.out), direct.code)
     assert not converted.err
 
 

@@ -290,6 +290,7 @@ def test_yaml_and_json_are_one_report(here: Here, broken: Path) -> None:
     (as_yaml,) = documents(here("scan", "-f", broken, "-o", "yaml").out)
 
     assert isinstance(as_yaml, Document)
+    del as_json["entry"]  # the map of requests is in JSON alone
     assert as_yaml.value == as_json
 
 
@@ -369,3 +370,18 @@ def test_files_without_anything_to_look_at_are_no_alarm_and_no_gap(
 
     assert not report["findings"]
     assert report["summary"]["not_applicable"] > 0
+
+
+def test_input_without_an_object_is_a_mistake_and_no_healthy_cluster(
+    here: Here, tmp_path: Path
+) -> None:
+    empty = tmp_path / "empty.yaml"
+    empty.touch()
+
+    told = here("scan", "-f", empty)
+    report = here("scan", "-f", empty, "-o", "json")
+
+    assert (told.code, report.code) == (2, 2)
+    assert "Nothing was checked." in told.out
+    assert "there is no Kubernetes object in it" in told.err
+    assert "there is no Kubernetes object in it" in str(report.report["not_checked"])

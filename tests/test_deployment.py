@@ -16,6 +16,7 @@ from commandline import Here
 from gwdoctor import deployment, docs, rights
 from gwdoctor.catalogue import catalogue
 from gwdoctor.delivery.destinations import parsed
+from gwdoctor.drawing import Drawing
 from gwdoctor.kinds import READINGS
 
 ROOT = Path(__file__).parents[1]
@@ -123,6 +124,19 @@ def test_more_formats_go_to_the_volume_of_the_reports(here: Here) -> None:
     mounted = {(mount["name"], mount["mountPath"]) for mount in container["volumeMounts"]}
     assert mounted == {("reports", "/reports"), ("reports", "/metrics")}
     assert of_kind(manifests, "PersistentVolumeClaim")
+
+
+def test_a_page_with_the_map_may_read_what_it_draws(here: Here) -> None:
+    one = ("--for", "kong/upstream-protocol-missing")
+
+    def resources(*more: str) -> set[str]:
+        role = of_kind(printed(here, *one, *more), "ClusterRole")
+        return {resource for rule in role["rules"] for resource in rule["resources"]}
+
+    drawn = {READINGS[kind].plural for kind in Drawing.reads()} - {"secrets"}
+    assert not drawn <= resources()
+    assert drawn <= resources("-o", "html=/reports/last.html")
+    assert resources("-o", "markdown=/reports/last.md") == resources()
 
 
 def test_the_kubelet_looks_where_the_message_is(here: Here) -> None:

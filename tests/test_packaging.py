@@ -155,6 +155,20 @@ def test_an_install_that_lost_its_checks_finds_no_cluster_healthy(
     assert done.stdout == ""
 
 
+@pytest.mark.parametrize("place", ["installed", "wheel"])
+def test_it_writes_the_page_from_wherever_it_lies(
+    place: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """Template, style and script are files beside the modules; in a zip they are none."""
+    environment = {"PYTHONPATH": str(request.getfixturevalue(place))}
+    command = (sys.executable, "-m", "gwdoctor", "demo", "--fail-on", "never", "-o", "html")
+
+    page = run(*command, cwd=tmp_path, **environment)
+
+    assert page.startswith("<!doctype html>")
+    assert "requests to 4 of 6 hostnames fail" in page
+
+
 def test_an_editable_install_finds_the_checks_of_the_checkout(tmp_path: Path) -> None:
     """The one that the tests run with; and a check that is added is there at once."""
     ids, place = ids_found_by(tmp_path, tmp_path)

@@ -88,7 +88,7 @@ def opened(
     if given.filename and given.snapshot:
         raise Mistake("-f and --snapshot exclude each other")
     if given.filename:
-        yield _files(given, probes, namespaces, now or datetime.now(UTC), deadline, talk)
+        yield _files(given, probes, namespaces, now or datetime.now(UTC), deadline)
     elif given.snapshot:
         snapshot = _opened(given.snapshot)
         talk.say(1, f"the snapshot was taken at {snapshot.taken.isoformat()}")
@@ -130,16 +130,16 @@ def _files(
     namespaces: frozenset[str] | None,
     now: datetime,
     deadline: Deadline,
-    talk: Talk,
 ) -> Seen:
     # as with kubectl apply: what says no namespace goes where -n says
     default = next(iter(namespaces)) if namespaces and len(namespaces) == 1 else "default"
     files = Files(given.filename or (), default_namespace=default)
-    if not files.objects:
-        talk.notes(files.notes)
-        raise Mistake(f"there is no Kubernetes object in {', '.join(given.filename or ())}")
     seen = from_source(files, probes, namespaces, now, deadline, Target())
-    return replace(seen, notes=files.notes)
+    notes = files.notes
+    if not files.objects:  # as for kubectl this is a mistake; whoever wants a report gets one
+        given_files = ", ".join(given.filename or ())
+        notes = (Note(given_files, "there is no Kubernetes object in it", "missing"), *notes)
+    return replace(seen, notes=notes)
 
 
 def from_source(

@@ -17,6 +17,7 @@ from gwdoctor.cli.options import Connection, Deployment, Rights, Time
 from gwdoctor.cli.rbac import secret_names, warn_of_secrets, write
 from gwdoctor.cli.talk import Talk
 from gwdoctor.delivery.destinations import HOOKS, Destination
+from gwdoctor.drawing import Drawing
 from gwdoctor.kinds import ENDPOINT_SLICE, SERVICE
 from gwdoctor.render.formats import FORMATS
 from gwdoctor.source.batch import Want
@@ -66,7 +67,8 @@ def run(given: Deployment, asked: Rights, time: Time, connection: Connection) ->
     )
     warn_of_secrets(probes, secrets, talk)
     _tell_of_addresses(settings, talk)
-    write(deployment.objects(settings, probes))
+    draws = any(FORMATS[output.partition("=")[0]].draws for output in outputs)
+    write(deployment.objects(settings, (*probes, Drawing) if draws else probes))
     return outcome.Exit.OK
 
 

@@ -394,7 +394,7 @@ class Deployment:
             "--output",
             metavar="FORMAT=FILE",
             help="Let the scan write the report in this format, too, into a file on a volume: "
-            "markdown=/reports/last.md; may be repeated.",
+            "html=/reports/last.html; may be repeated.",
         ),
     ] = None
     api_server: Annotated[

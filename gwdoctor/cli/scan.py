@@ -14,6 +14,7 @@ from gwdoctor.cli.options import Choice, Connection, Delivery, Input, Output, Ti
 from gwdoctor.cli.phases import Phases
 from gwdoctor.cli.talk import Talk
 from gwdoctor.cli.writing import Writer
+from gwdoctor.drawing import Drawing, drawn, is_read
 from gwdoctor.engine import scan
 from gwdoctor.model import Confidence, Report, Severity, Skip
 from gwdoctor.probe import Probe
@@ -57,10 +58,14 @@ def run(
     fail_on = values.fail_on(output.fail_on)
     writer = Writer.of(output)
     courier = delivering.Courier.of(delivery, given)
-    seen = inputs.read(given, probes, connection=connection, time=time, talk=talk)
+    read = (*probes, Drawing) if writer.draws else probes
+    seen = inputs.read(given, read, connection=connection, time=time, talk=talk)
     talk.phases.lap("read and index")
     timings: dict[str, float] = {}
     report = judged(seen, probes, wanted, timings, talk.phases)
+    report = with_entry(report, seen, writer)
+    if report.entry is not None:
+        talk.phases.lap("draw the map")
     if seen.is_live:  # offline the same input gives the same bytes
         report = replace(report, seconds=round(clock.perf_counter() - started, 3))
     talk.notes(seen.notes)
@@ -73,6 +78,14 @@ def run(
         for line in talk.phases.lines(timings):
             talk.warn(line)
     return end.code
+
+
+def with_entry(report: Report, seen: Seen, writer: Writer) -> Report:
+    """The report with the map of requests, where a format shows it; or holds it at no cost."""
+    cluster = seen.picture.cluster
+    if writer.draws or (writer.carries and is_read(cluster)):
+        return drawn(report, cluster, namespaces=seen.namespaces)
+    return report
 
 
 def judged(

@@ -86,11 +86,13 @@ def _key(news: News) -> str:
 
 
 def _fitting(report: Report, news: News, room: int) -> bytes:
-    """The report as large as there is room for: whole, without the fixes, or its counts alone."""
+    """The report as large as there is room for: whole, without the map, without the fixes, or its
+    counts alone."""
     whole = run_document(report, news)
-    slim = {**whole, "findings": [{**f, "fix": None, "because": []} for f in whole["findings"]]}
-    counts = {**whole, "findings": [], "not_checked": [], "history": None}
-    for form in (whole, slim):
+    plain = {key: value for key, value in whole.items() if key != "entry"}
+    slim = {**plain, "findings": [{**f, "fix": None, "because": []} for f in plain["findings"]]}
+    counts = {**plain, "findings": [], "not_checked": [], "history": None}
+    for form in (whole, plain, slim):
         packed = _packed(json.dumps(form, separators=(",", ":")).encode())
         if len(packed) <= room:
             return packed

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from gwdoctor import changes
 from gwdoctor.model import Field, Finding, Fix, Origin, Proof, Ref, Report, Severity, Skip
 from gwdoctor.version import __version__
@@ -17,7 +19,7 @@ VERSION = 1
 def document(report: Report) -> dict[str, Any]:
     """The whole report."""
     target = report.target
-    return {
+    whole = {
         "version": VERSION,
         "tool": {"name": "gwdoctor", "version": report.version or __version__},
         "time": report.time or None,
@@ -32,6 +34,9 @@ def document(report: Report) -> dict[str, Any]:
         "not_checked": [skip(item) for item in report.skips],
         "checks": {"run": list(report.ran), "not_applicable": list(report.inapplicable)},
     }
+    if report.entry is not None:
+        whole["entry"] = msgspec.to_builtins(report.entry)
+    return whole
 
 
 def summary(report: Report) -> dict[str, Any]:

@@ -34,6 +34,8 @@ class Format:
     about: str  #: a few words for help and README
     place: str  #: `module:function` in gwdoctor.render
     styled: bool = False  #: the function takes a Style, too
+    draws: bool = False  #: it shows the map, so that has to be read and made
+    carries: bool = False  #: it holds the map where all that it takes was read anyway
 
     def render(self, report: Report, style: Style) -> str:
         """The report in this format."""
@@ -48,9 +50,10 @@ FORMATS = {
     for form in (
         Format("text", "lines; on a terminal a table", "text:short", styled=True),
         Format("wide", "text with confidence, path and every name", "text:wide", styled=True),
-        Format("json", "one document, version 1", "machine:report_as_json"),
+        Format("json", "one document, version 1", "machine:report_as_json", carries=True),
         Format("jsonl", "JSON lines, one a finding, for logs", "machine:report_as_jsonl"),
         Format("yaml", "the document of json", "machine:report_as_yaml"),
+        Format("html", "one page, to open in a browser", "html:render", styled=True, draws=True),
         Format("markdown", "for a merge request or a chat", "markdown:render", styled=True),
         Format("sarif", "SARIF 2.1.0, for code scanning", "sarif:render", styled=True),
         Format("junit", "XML for a CI: a test case a check", "junit:render"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from gwdoctor.model import Report
@@ -18,9 +19,9 @@ def report_as_json(report: Report) -> str:
 def report_as_jsonl(report: Report) -> str:
     """JSON lines, for logs: what the report is about, then each finding and each gap on its own.
 
-    Every line says its `type`; put together they are the document of the report.
+    Every line says its `type`; put together they are the document of the report, without the map.
     """
-    head = document_of(report)
+    head = document_of(replace(report, entry=None))
     findings, unseen = head.pop("findings"), head.pop("not_checked")
     lines = [
         {"type": "report", **head},
@@ -33,8 +34,8 @@ def report_as_jsonl(report: Report) -> str:
 
 
 def report_as_yaml(report: Report) -> str:
-    """The document of a report, as YAML."""
-    return as_yaml(document_of(report))
+    """The document of a report, as YAML; without the map, which would take seconds to write."""
+    return as_yaml(document_of(replace(report, entry=None)))
 
 
 def as_json(document: Any) -> str:

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, NoReturn
 
 import msgspec
 
+from gwdoctor.entry import Entry
 from gwdoctor.model import (
     Change,
     Confidence,
@@ -319,6 +320,7 @@ class _Document(msgspec.Struct):
     not_checked: list[_Skip]
     time: _Time | None = None
     checks: _Checks = msgspec.field(default_factory=_Checks)
+    entry: Entry | None = None
 
     def report(self) -> Report:
         target, summary = self.target, self.summary
@@ -341,6 +343,7 @@ class _Document(msgspec.Struct):
             ignored=summary.ignored,
             time=rfc3339(self.time) if self.time else "",
             version=self.tool.version,
+            entry=self.entry,
         )
 
 

@@ -67,6 +67,8 @@ def verdict(report: Report) -> str:
 
 
 def _problems(report: Report) -> str:
+    if not (report.findings or (report.checks and report.objects)):
+        return "Nothing was checked."
     severities = [finding.severity for finding in report.findings]
     graded = [
         f"{severities.count(severity)} {severity}"
