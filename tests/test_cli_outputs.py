@@ -291,7 +291,7 @@ def test_hostile_names_out_of_a_file_reach_every_format_and_back(
     assert visible(name) in case.attrib["message"]
     for form in FORMATS:
         written = Path("out", form).read_text(encoding="utf-8")
-        assert here("convert", "out/jsonl", "-o", form).out == written
+        assert here("convert", "out/json", "-o", form).out == written
         assert all(character.isprintable() or character == "\n" for character in written)
 
 

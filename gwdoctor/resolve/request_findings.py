@@ -10,7 +10,7 @@ from gwdoctor.cluster import Cluster
 from gwdoctor.entry import Backend, Hop, RequestMap, Route, State, Way, worst
 from gwdoctor.model import Field, Finding, Kind, Ref, Resource, Severity
 from gwdoctor.resolve import credentials, request_map
-from gwdoctor.resolve.request_map import Draft
+from gwdoctor.resolve.request_draft import Draft
 from gwdoctor.resolve.request_spots import Spots
 
 T = TypeVar("T")
