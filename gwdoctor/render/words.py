@@ -67,7 +67,8 @@ def verdict(report: Report) -> str:
 
 
 def _problems(report: Report) -> str:
-    if not (report.findings or (report.checks and report.objects)):
+    without_input = not report.objects and any(s.problem == "missing" for s in report.skips)
+    if not report.findings and (without_input or not report.checks):
         return "Nothing was checked."
     severities = [finding.severity for finding in report.findings]
     graded = [
