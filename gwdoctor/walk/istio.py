@@ -1,0 +1,712 @@
+"""Istio's classic Gateways and VirtualServices.
+
+Rules: istio/istio 1.32 (facts 0.2 to 0.8): the server by port and SNI, the most specific virtual
+host, VirtualServices oldest first, their rules in order, catch-alls last where several meet.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from gwdoctor import kinds
+from gwdoctor.cluster import Cluster, OutOfView
+from gwdoctor.model import Field, Kind, Resource
+from gwdoctor.resolve import (
+    hosts,
+    istio_gateways,
+    istio_mesh,
+    istio_routes,
+    istio_virtual_services,
+    services,
+)
+from gwdoctor.resolve.istio_gateways import Server, Workload
+from gwdoctor.walk import backends, http_rules, istio_backends, matching, tls
+from gwdoctor.walk.backends import Target
+from gwdoctor.walk.gateways import of_balancer
+from gwdoctor.walk.hops import Hop, Near, Redirect, State, Way, unseen
+from gwdoctor.walk.request import PORTS, Request
+
+#: What it reads.
+KINDS = (
+    *istio_gateways.GATEWAYS,
+    *istio_gateways.READS,
+    *istio_virtual_services.READS,
+    kinds.ENVOY_FILTER,
+    kinds.AUTHORIZATION_POLICY,
+    kinds.SECRET,
+    kinds.CERTIFICATE,
+)
+_TERMINATING = ("SIMPLE", "MUTUAL", "OPTIONAL_MUTUAL", "ISTIO_MUTUAL")
+
+
+def ways(request: Request, cluster: Cluster) -> Iterator[Way]:
+    """The way through each gateway workload that listens on the port for the name."""
+    if not cluster.may_hold(kinds.ISTIO_GATEWAY) or not cluster.holds(kinds.ISTIO_GATEWAY):
+        return
+    for workload in istio_gateways.workloads(cluster):
+        if any(not server.is_listener for server in workload.servers):
+            way = _through(workload, request, cluster)
+            if way is not None:
+                yield way
+
+
+def _through(workload: Workload, request: Request, cluster: Cluster) -> Way | None:
+    sockets = [s for s in workload.sockets() if s.port == workload.target(request.port)]
+    servers = [server for socket in sockets for server in socket.servers]
+    if not servers:
+        return None
+    chosen = choose(servers, request)
+    if chosen is None or chosen.is_listener:
+        return None
+    way = Way(
+        "Istio",
+        (workload.namespace, tuple(workload.labels.items())),
+        _name(workload),
+        _addresses(workload),
+    )
+    way.hops.append(_entry(workload, request))
+    way.hops.append(_server(chosen, servers, request))
+    name = request.sni if chosen.is_tls else request.host
+    way.is_named = any(n != "*" and hosts.suffix_covers(n, name) for n in chosen.names)
+    if chosen.redirects:
+        way.answers = True
+        if request.is_tls:
+            return way
+        way.hops.append(
+            Hop(
+                "route",
+                "every plain request is sent to https",
+                chosen.field.at("tls", "httpsRedirect"),
+            )
+        )
+        way.redirect = http_rules.to(request, 301, "https", request.host, None, request.path)
+        return way
+    section = istio_virtual_services.section_of(chosen)
+    if chosen.mode in _TERMINATING:
+        way.hops += _certificate(chosen, workload, request, cluster)
+    way.hops += _filters(workload, cluster)
+    peers = [chosen] if chosen.is_tls else [s for s in servers if not s.is_tls and not s.redirects]
+    if section == "http":
+        _http(way, chosen, peers, workload, request, cluster)
+    elif section:
+        _bytes(way, chosen, section, workload, request, cluster)
+    else:
+        says = "AUTO_PASSTHROUGH leads between clusters, by SNI of the form outbound_.port_._.host"
+        way.hops.append(Hop("route", says, chosen.field, State.UNSEEN))
+    return way
+
+
+def choose(servers: Sequence[Server], request: Request) -> Server | None:
+    """The server whose filter chain takes the connection: by SNI, or the plain one.
+
+    Where only the other sort listens on the port it is returned, as what goes wrong there.
+    """
+    name = request.sni if request.is_tls else request.host
+    fitting = [
+        server
+        for server in servers
+        if any(n == "*" or (name and hosts.suffix_covers(n, name)) for n in server.names)
+    ]
+    right = [server for server in fitting if server.is_tls == request.is_tls] or fitting
+    return max(right, key=lambda server: _specificity(server, name), default=None)
+
+
+def _specificity(server: Server, name: str) -> tuple[bool, int]:
+    fitting = [n for n in server.names if n == "*" or hosts.suffix_covers(n, name)]
+    return max((http_rules.specificity("" if n == "*" else n) for n in fitting), default=(False, 0))
+
+
+def _name(workload: Workload) -> str:
+    if workload.services:
+        return str(workload.services[0].ref)
+    told = ", ".join(f"{key}={value}" for key, value in sorted(workload.labels.items()))
+    place = f" in {workload.namespace}" if workload.namespace else ""
+    return f"Pods {told or 'of every gateway'}{place}"
+
+
+def _addresses(workload: Workload) -> tuple[str, ...]:
+    told = [address for service in workload.services for address in of_balancer(service)]
+    return tuple(dict.fromkeys(told))
+
+
+def _entry(workload: Workload, request: Request) -> Hop:
+    target, count = workload.target(request.port), len(workload.pods)
+    for service in workload.services:
+        port = services.port(service, request.port)
+        if port is not None:
+            says = f"port {request.port}, to {target} of {count} Pod{'s' * (count != 1)}"
+            return Hop("gateway", says, port, spots=(service, *workload.pods))
+    if workload.services:
+        says = f"no Service of its Pods has port {request.port}: they listen on it themselves"
+        hop = Hop("gateway", says, workload.services[0].at("spec", "ports"), spots=workload.pods)
+        hop.unverified = "whether clients reach that port"
+        return hop
+    hop = Hop(
+        "gateway",
+        "its Pods or their Service are not in the picture",
+        spots=workload.pods,
+        state=State.UNSEEN if not workload.pods else State.OK,
+    )
+    return hop
+
+
+def _server(server: Server, servers: Sequence[Server], request: Request) -> Hop:
+    by = "SNI" if server.is_tls else "host"
+    name = request.sni if server.is_tls else request.host
+    shown = next(
+        (
+            n
+            for n in sorted(server.names, key=len, reverse=True)
+            if n == "*" or hosts.suffix_covers(n, name)
+        ),
+        "*",
+    )
+    label = server.field.text("name") or server.field.text("port", "name")
+    mode = f" {server.mode}" if server.mode else ""
+    says = (
+        f"{f'{label}, ' if label else ''}port {server.number} {server.protocol}{mode}, "
+        f"{'any name' if shown == '*' else shown} by {by}"
+    )
+    hop = Hop("listener", says, server.field, spots=(server.owner,))
+    if server.is_tls and not request.is_tls:
+        hop.state = State.BROKEN
+        hop.says += "; the request is clear text: the connection is reset"
+    elif request.is_tls and not server.is_tls:
+        hop.state = State.BROKEN
+        hop.says += "; the client begins with TLS, and this port is clear text"
+    elif server.is_tls and not request.sni:
+        hop.says += "; the client sends no SNI"
+    return hop
+
+
+def _certificate(
+    server: Server, workload: Workload, request: Request, cluster: Cluster
+) -> list[Hop]:
+    found = []
+    for field, namespace, name in istio_gateways.credential_names(server):
+        place = namespace or workload.namespace
+        if not place:
+            hop = Hop(
+                "certificate",
+                f"Secret {name} where the gateway's Pods are: not seen",
+                field,
+                State.UNSEEN,
+            )
+            return [hop]
+        found.append((field, place, name))
+    if not found:
+        if server.field.has("tls", "serverCertificate"):
+            return [
+                Hop(
+                    "certificate",
+                    "a file in the gateway's Pods, which is not looked at",
+                    server.field.at("tls", "serverCertificate"),
+                    State.UNSEEN,
+                )
+            ]
+        return [Hop("certificate", "the server names none", server.field.at("tls"), State.BROKEN)]
+    return tls.shown(found, request.sni or request.host, cluster)
+
+
+def _filters(workload: Workload, cluster: Cluster) -> Iterator[Hop]:
+    """EnvoyFilters and AuthorizationPolicies on the gateway: named, not evaluated."""
+    for kind, what in (
+        (kinds.ENVOY_FILTER, "patches the gateway's configuration"),
+        (kinds.AUTHORIZATION_POLICY, "decides who may pass the gateway"),
+    ):
+        for owner in _on(workload, kind, cluster):
+            action = owner.text("spec", "action")
+            hop = Hop("policy", f"{what}{f': {action}' if action else ''}", owner)
+            hop.unverified = "what it does to this request is not evaluated"
+            yield hop
+
+
+def _on(workload: Workload, kind: Kind, cluster: Cluster) -> Iterator[Resource]:
+    if not cluster.may_hold(kind) or not workload.labels:
+        return
+    root = istio_mesh.mesh(cluster).root_namespace
+    try:
+        owners = cluster[kind]
+    except OutOfView:
+        return
+    for owner in owners:
+        if workload.namespace and owner.namespace not in (workload.namespace, root):
+            continue
+        if owner.has("spec", "targetRefs") or owner.has("spec", "targetRef"):
+            continue
+        labels = owner.labels("spec", "workloadSelector", "labels") or owner.labels(
+            "spec", "selector", "matchLabels"
+        )
+        sidecars_only = kind == kinds.ENVOY_FILTER and all(
+            patch.text("match", "context").startswith("SIDECAR")
+            for patch in owner.each("spec", "configPatches")
+        )
+        if labels.items() <= workload.labels.items() and not sidecars_only:
+            yield owner
+
+
+# --- HTTP --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A match of a rule of a VirtualService, and the answer."""
+
+    owner: Resource
+    rule: Field
+    field: Field
+    passes: bool | None
+
+    @property
+    def number(self) -> int:
+        """The position of the rule."""
+        step = self.rule.path[-1]
+        return step if isinstance(step, int) else 0
+
+    def __str__(self) -> str:
+        return _told(self.field)
+
+
+def _http(
+    way: Way,
+    chosen: Server,
+    peers: Iterable[Server],
+    workload: Workload,
+    request: Request,
+    cluster: Cluster,
+) -> None:
+    by_host: dict[str, dict[Resource, Server]] = defaultdict(dict)
+    try:
+        for server in peers:
+            if istio_virtual_services.section_of(server) != "http":
+                continue
+            for one in istio_virtual_services.routed(server, workload.namespace, cluster):
+                name = one.host.lower()
+                if one.route.ref.kind != kinds.VIRTUAL_SERVICE:
+                    continue
+                if name == "*" or hosts.suffix_covers(name, request.host):
+                    by_host["" if name == "*" else name].setdefault(one.route, server)
+    except OutOfView as hidden:
+        way.hops.append(unseen("route", hidden))
+        return
+    hostname = http_rules.best_host(by_host, request.host)
+    if hostname is None:
+        way.hops.append(_unrouted(chosen, request, cluster))
+        return
+    way.is_named = way.is_named or bool(hostname)
+    routes = sorted(by_host[hostname], key=istio_mesh.age)
+    tried = list(in_order(routes, by_host[hostname], workload, request, cluster))
+    winner = next((one for one in tried if one.passes), None)
+    if winner is None:
+        says = f"no rule for {hostname or 'any host'} takes {request.method} {request.path}: 404"
+        wider = [name for name in by_host if name != hostname]
+        if wider:
+            says += f"; the rules for {wider[0] or 'any host'} are hidden by the more specific name"
+        hop = Hop("route", says, routes[0].at("spec", "http"), State.BROKEN, spots=(routes[0],))
+        if any(one.passes is None for one in tried):
+            hop.state, hop.unverified = State.UNSEEN, "an expression could not be evaluated here"
+        way.hops.append(hop)
+        return
+    way.answers = True
+    says = f"{hostname or 'any host'}, rule {winner.number}: {winner}"
+    if len(routes) > 1:
+        says += f"; {len(routes)} VirtualServices share the host, the oldest first"
+    hop = Hop("route", says, winner.rule, spots=(winner.owner,))
+    if any(one.passes is None for one in tried[: tried.index(winner)]):
+        hop.unverified = "an expression of a rule before it could not be evaluated here"
+    way.hops.append(hop)
+    take(way, winner, request, workload.namespace, chosen.number, cluster)
+
+
+def _unrouted(chosen: Server, request: Request, cluster: Cluster) -> Hop:
+    says = f"no VirtualService at this server has {request.host}: 404"
+    try:
+        cluster.every(kinds.VIRTUAL_SERVICE)
+    except OutOfView as hidden:
+        hop = unseen("route", hidden)
+        hop.says = f"{says} ({hop.says})"
+        return hop
+    return Hop("route", says, chosen.field.at("hosts"), State.BROKEN)
+
+
+def in_order(
+    routes: Sequence[Resource],
+    server_of: Mapping[Resource, Server],
+    workload: Workload,
+    request: Request,
+    cluster: Cluster,
+) -> Iterator[Tried]:
+    """Every match in the order of the proxy: of several VirtualServices, catch-alls go last."""
+    first: list[Tried] = []
+    last: list[Tried] = []
+    for route in routes:
+        server = server_of[route]
+        gateway = (server.owner.namespace, server.owner.name)
+        for owner, rule, root in _rules(route, cluster):
+            ends = False
+            for match in rule.each("match") or (rule.at("match"),):
+                if not _is_for(match, route, gateway, workload, request):
+                    continue
+                passes = matching.every((passes_match(match, request), root))
+                is_all = _takes_all(match) and root is True
+                one = Tried(owner, rule, match, passes)
+                (last if is_all and len(routes) > 1 else first).append(one)
+                ends = ends or is_all
+            if ends:
+                break
+    yield from first
+    yield from last
+
+
+def _rules(route: Resource, cluster: Cluster) -> Iterator[tuple[Resource, Field, bool | None]]:
+    """The http rules of a VirtualService, delegates in the place of those that name them."""
+    for rule in route.each("spec", "http"):
+        if not rule.has("delegate"):
+            yield route, rule, True
+            continue
+        name = rule.text("delegate", "name")
+        namespace = rule.text("delegate", "namespace") or route.namespace
+        try:
+            delegate = cluster.get(kinds.VIRTUAL_SERVICE, namespace, name)
+        except OutOfView:
+            yield route, rule, None
+            continue
+        if delegate is None or delegate.texts("spec", "hosts"):
+            continue  # istiod leaves the entry out
+        for inner in delegate.each("spec", "http"):
+            yield delegate, inner, True
+
+
+def _is_for(
+    match: Field,
+    route: Resource,
+    gateway: tuple[str, str],
+    workload: Workload,
+    request: Request,
+) -> bool:
+    """Whether a match is for this gateway, port and proxy at all."""
+    named = match.texts("gateways")
+    if named and not any(
+        istio_virtual_services.gateway_name(name, route.namespace) == gateway for name in named
+    ):
+        return False
+    if match.number("port") not in (None, request.port):
+        return False
+    wanted = match.labels("sourceLabels")
+    if wanted and not wanted.items() <= workload.labels.items():
+        return False
+    return match.text("sourceNamespace") in ("", workload.namespace)
+
+
+def _takes_all(match: Field) -> bool:
+    """A rule without match, or with the prefix `/` and nothing else."""
+    tests = {
+        key for key, value in match.entries() if key not in ("name", "gateways") and value.has()
+    }
+    return not tests or (
+        tests == {"uri"}
+        and (match.text("uri", "prefix") == "/" or match.text("uri", "regex") in (".*", "*"))
+    )
+
+
+def passes_match(match: Field, request: Request) -> bool | None:
+    """Whether a request passes an HTTPMatchRequest. Regular expressions match the whole text."""
+    headers = request.headers
+    answers: list[bool | None] = [
+        _text(match.at("uri"), request.path, lower=match.flag("ignoreUriCase") is True),
+        _text(match.at("method"), request.method),
+        _text(match.at("scheme"), request.scheme),
+        _text(match.at("authority"), _authority(request)),
+    ]
+    answers += [
+        _sent(test, headers.get(name.lower(), ())) for name, test in match.entries("headers")
+    ]
+    answers += [
+        _negated(_sent(test, headers.get(name.lower(), ())))
+        for name, test in match.entries("withoutHeaders")
+    ]
+    query = request.parameters
+    answers += [
+        _sent(test, (query[name],) if name in query else ())
+        for name, test in match.entries("queryParams")
+    ]
+    return matching.every(answers)
+
+
+def _authority(request: Request) -> str:
+    port = "" if request.port == PORTS[request.scheme] else f":{request.port}"
+    return f"{request.host}{port}"
+
+
+def _negated(answer: bool | None) -> bool | None:
+    return None if answer is None else not answer
+
+
+def _sent(test: Field, values: tuple[str, ...]) -> bool | None:
+    if not values:
+        return False
+    return _text(test, ",".join(values)) if test.entries() else True  # `{}`: it is there
+
+
+def _text(test: Field, text: str, *, lower: bool = False) -> bool | None:
+    """A StringMatch; absent it passes. The prefix is one of characters, not of path elements."""
+    if not test.has():
+        return True
+    exact, prefix, regex = (test.text(key) for key in ("exact", "prefix", "regex"))
+    if lower:
+        exact, prefix, text = exact.lower(), prefix.lower(), text.lower()
+    if test.has("exact"):
+        return text == exact
+    if test.has("prefix"):
+        return text.startswith(prefix)
+    return matching.fits(regex, text) if test.has("regex") else True
+
+
+def _told(match: Field) -> str:
+    parts = []
+    for key, word in (("uri", "path"), ("method", "method"), ("authority", "host")):
+        for sort, verb in (("exact", "exactly"), ("prefix", "begins with"), ("regex", "like")):
+            if match.text(key, sort):
+                parts.append(f"{word} {verb} {match.text(key, sort)}")
+    parts += [f"header {name}" for name, _ in match.entries("headers")]
+    parts += [f"without header {name}" for name, _ in match.entries("withoutHeaders")]
+    parts += [f"query {name}" for name, _ in match.entries("queryParams")]
+    return ", ".join(parts) or "takes all"
+
+
+def take(
+    way: Way,
+    winner: Tried,
+    request: Request,
+    namespace: str,
+    listener_port: int | None,
+    cluster: Cluster,
+) -> None:
+    """What an http rule does with the request: redirect, answer, or pass it on."""
+    rule = winner.rule
+    if rule.has("redirect"):
+        way.redirect = _redirect(rule.at("redirect"), winner.field, request)
+        return
+    if rule.has("directResponse"):
+        status = rule.number("directResponse", "status")
+        way.hops.append(Hop("answer", f"it answers {status} by itself", rule.at("directResponse")))
+        return
+    if rule.has("delegate"):
+        name = rule.text("delegate", "name")
+        way.hops.append(
+            Hop("route", f"the delegate {name} is not seen", rule.at("delegate"), State.UNSEEN)
+        )
+        return
+    rewrite = rule.at("rewrite")
+    if rewrite.has():
+        told = []
+        if rewrite.text("uri"):
+            told.append(f"path {_replaced(winner.field, rewrite.text('uri'), request.path)}")
+        if rewrite.text("authority"):
+            told.append(f"Host {rewrite.text('authority')}")
+        hop = Hop("filter", f"the backend is asked for {' and '.join(told) or 'the same'}", rewrite)
+        if rewrite.has("uriRegexRewrite"):
+            hop.unverified = "uriRegexRewrite is not evaluated"
+        way.hops.append(hop)
+    if rule.has("fault"):
+        way.hops.append(
+            Hop("filter", "faults are injected on purpose", rule.at("fault"), State.DEGRADED)
+        )
+    targets = [
+        target_of(one, cluster, listener_port)
+        for one in istio_routes.destinations(winner.owner)
+        if one.route == rule and not one.is_mirror
+    ]
+    if not targets:
+        way.hops.append(Hop("backend", "the rule leads nowhere", rule, State.BROKEN))
+        return
+    caller = istio_backends.caller(namespace, cluster, is_tcp=False)
+    way.branches = backends.branches(targets, caller, cluster)
+
+
+def target_of(
+    destination: istio_routes.Destination, cluster: Cluster, listener_port: int | None
+) -> Target:
+    """Where a destination leads: a Service, or a host of a ServiceEntry."""
+    namespace = destination.owner.namespace
+    host = istio_mesh.fqdn(destination.host, namespace, istio_mesh.mesh(cluster).domain)
+    key = istio_mesh.service_key(host, namespace, cluster)
+    port = destination.port
+    weight = destination.weight
+    if key is not None:
+        return Target(
+            destination.field,
+            *key,
+            _port(key, port, listener_port, cluster),
+            weight,
+            subset=destination.subset,
+        )
+    says = f"{host}{f' port {port}' if port else ''}"
+    try:
+        entries = istio_mesh.service_entries(host, cluster)
+    except OutOfView:
+        entries = ()
+    told = f"{says}, by {entries[0].ref}" if entries else f"{says}, no Service of this cluster"
+    return Target(destination.field, "", "", port, weight, says=told)
+
+
+def _port(
+    key: tuple[str, str], port: int | None, listener_port: int | None, cluster: Cluster
+) -> int | None:
+    """Without a port: the only one of the Service, else the number that the listener has."""
+    if port is not None:
+        return port
+    try:
+        service = cluster.get(kinds.SERVICE, *key)
+    except OutOfView:
+        return None
+    if service is None or len(service.each("spec", "ports")) == 1:
+        return None
+    return listener_port
+
+
+def _redirect(wanted: Field, match: Field, request: Request) -> Redirect:
+    status = wanted.number("redirectCode") or 301
+    scheme = wanted.text("scheme").lower() or request.scheme
+    port = wanted.number("port")
+    if port is None:
+        derived = wanted.text("derivePort")
+        port = request.port if derived == "FROM_REQUEST_PORT" else None
+        if not derived and scheme == request.scheme and not wanted.text("authority"):
+            port = request.port
+    authority = wanted.text("authority")
+    host, colon, number = authority.partition(":")
+    if colon and number.isdigit():
+        port = int(number)
+    path = wanted.text("uri")
+    new = path.replace("%PREFIX()%", match.text("uri", "prefix")) if path else request.path
+    return http_rules.to(request, status, scheme, host or request.host, port, new)
+
+
+def _replaced(match: Field, uri: str, path: str) -> str:
+    """A prefix is replaced by the new text, a whole path by the new path."""
+    prefix = match.text("uri", "prefix")
+    if not prefix:
+        return uri
+    return uri + path.removeprefix(prefix)
+
+
+# --- TLS and TCP -------------------------------------------------------------------------
+
+
+def _bytes(
+    way: Way,
+    server: Server,
+    section: str,
+    workload: Workload,
+    request: Request,
+    cluster: Cluster,
+) -> None:
+    gateway = (server.owner.namespace, server.owner.name)
+    try:
+        routes = list(
+            dict.fromkeys(
+                one.route
+                for one in istio_virtual_services.routed(server, workload.namespace, cluster)
+            )
+        )
+    except OutOfView as hidden:
+        way.hops.append(unseen("route", hidden))
+        return
+    found: list[tuple[tuple[bool, int], Resource, Field]] = []
+    for route in sorted(routes, key=istio_mesh.age):
+        for rule in route.each("spec", section):
+            for match in rule.each("match") or (rule.at("match"),):
+                if not _is_for(match, route, gateway, workload, request):
+                    continue
+                names = match.texts("sniHosts") if section == "tls" else ("*",)
+                fitting = [n for n in names if n == "*" or hosts.suffix_covers(n, request.sni)]
+                if fitting:
+                    best = max(http_rules.specificity("" if n == "*" else n) for n in fitting)
+                    found.append((best, route, rule))
+    if not found:
+        asked = request.sni or request.host
+        sort = "sniHosts of a tls rule" if section == "tls" else "tcp rule"
+        says = f"no {sort} takes {asked}: the connection is reset"
+        way.hops.append(
+            Hop("route", says, server.field.at("hosts"), State.BROKEN, spots=tuple(routes))
+        )
+        return
+    _, route, rule = max(found, key=lambda item: item[0])
+    way.answers = True
+    passed = "TLS passes through" if section == "tls" else "bytes are passed on"
+    way.hops.append(Hop("route", f"{section} rule: {passed}", rule, spots=(route,)))
+    targets = [
+        target_of(one, cluster, server.number)
+        for one in istio_routes.destinations(route)
+        if one.route == rule and not one.is_mirror
+    ]
+    is_tls = request.is_tls and server.mode not in _TERMINATING
+    caller = istio_backends.caller(workload.namespace, cluster, is_tcp=True, is_tls=is_tls)
+    way.branches = backends.branches(targets, caller, cluster)
+
+
+# --- what comes near ---------------------------------------------------------------------
+
+
+def near(request: Request, cluster: Cluster) -> Iterator[Near]:
+    """VirtualServices with the host that no server takes, and servers that have it elsewhere."""
+    if not cluster.may_hold(kinds.ISTIO_GATEWAY):
+        return
+    gateways = {
+        (gateway.namespace, gateway.name): gateway
+        for gateway in _read(cluster, kinds.ISTIO_GATEWAY)
+    }
+    for gateway in gateways.values():
+        for server in istio_gateways.servers_of(gateway):
+            name = next(
+                (n for n in server.names if n != "*" and hosts.suffix_covers(n, request.host)), ""
+            )
+            if name and server.number != request.port:
+                says = (
+                    f"server {server.field.text('port', 'name')} has {name} on port {server.number}"
+                )
+                yield Near(server.field, f"{says}, not {request.port}")
+    for route in _read(cluster, kinds.VIRTUAL_SERVICE):
+        names = istio_virtual_services.hosts_of(route)
+        if not any(n != "*" and hosts.suffix_covers(n, request.host) for n in names):
+            continue
+        bound = [ref for ref in istio_virtual_services.gateway_refs(route) if ref.name is not None]
+        if not bound:
+            yield Near(route, f"has {request.host}, for the mesh only: it names no gateway")
+        for reference in bound:
+            owner = gateways.get(reference.name or ("", ""))
+            if owner is None:
+                told = reference.field.text()
+                yield Near(reference.field, f"has {request.host}, and Gateway {told} is not there")
+            elif not any(
+                hosts.overlap(n, request.host)
+                for server in istio_gateways.servers_of(owner)
+                for n in server.names
+            ):
+                says = f"has {request.host}, and no server of {owner.ref} takes that name"
+                yield Near(reference.field, says)
+
+
+def _read(cluster: Cluster, kind: Kind) -> Sequence[Resource]:
+    if not cluster.may_hold(kind):
+        return ()
+    try:
+        return cluster[kind]
+    except OutOfView:
+        return ()
+
+
+def names(cluster: Cluster) -> Iterator[tuple[str, Field]]:
+    """Every host name that servers and VirtualServices have, and where."""
+    for gateway in _read(cluster, kinds.ISTIO_GATEWAY):
+        for server in istio_gateways.servers_of(gateway):
+            for name in server.names:
+                if name != "*":
+                    yield name, server.field
+    for route in _read(cluster, kinds.VIRTUAL_SERVICE):
+        for spot in route.each("spec", "hosts"):
+            if spot.text() not in ("", "*") and istio_virtual_services.gateway_refs(route):
+                yield spot.text().lower(), spot
