@@ -57,7 +57,7 @@ def request(asked: Request) -> dict[str, Any]:
         "port": asked.port,
         "path": asked.path,
         "query": asked.query,
-        "headers": {name: list(values) for name, values in asked.headers.items()},
+        "headers": {name: list(values) for name, values in asked.told_headers.items()},
         "sni": asked.sni or None,
         "address": asked.address or None,
     }

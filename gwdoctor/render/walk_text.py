@@ -64,7 +64,7 @@ class _Lines:
         request = step.request
         lead = "then " if position else ""
         yield from self._folded(f"{lead}{visible(f'{request.method} {request.url}')}", style="bold")
-        extra = [f"{name}: {', '.join(values)}" for name, values in request.headers.items()]
+        extra = [f"{name}: {', '.join(values)}" for name, values in request.told_headers.items()]
         if request.sni and request.sni != request.host:
             extra.append(f"SNI {request.sni}")
         if request.address and request.address != request.host:

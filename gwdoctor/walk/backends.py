@@ -308,7 +308,8 @@ def _mtls(service: Resource, port: Field, caller: Caller, cluster: Cluster) -> I
     state = State.OK
     if strict is not None and clear:
         told, state = f"{told}: refused", State.BROKEN
-    hop = Hop("mtls", told, where, state, spots=(*spots, *rules))
+    tls_of = tuple(rule.at("spec", "trafficPolicy") for rule in rules)
+    hop = Hop("mtls", told, where, state, spots=(*spots, *tls_of))
     if caller.in_mesh is None and strict is not None and not clear:
         hop.unverified = "whether the caller is in the mesh is not known"
     yield hop

@@ -721,6 +721,11 @@ def near(request: Request, cluster: Cluster) -> Iterator[Near]:
             )
     for plane in planes(cluster):
         for listener in plane.listeners:
+            for route in known.at.get(listener.field, ()) if listener.port != request.port else ():
+                names = route.texts("spec", "hostnames")
+                if any(hosts.suffix_covers(name, request.host) for name in names):
+                    says = f"has {request.host}, at listener {listener.name} (port {listener.port})"
+                    yield Near(route, says)
             if (
                 listener.port != request.port
                 and listener.hostname

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 PORTS = {"http": 80, "https": 443}
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
+_SECRET = re.compile(r"auth|cookie|token|key|secret|password")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
@@ -47,6 +48,14 @@ class Request:
         port = "" if self.port == PORTS[self.scheme] else f":{self.port}"
         name = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{name}{port}{self.path}{f'?{self.query}' if self.query else ''}"
+
+    @property
+    def told_headers(self) -> dict[str, tuple[str, ...]]:
+        """Its headers without credentials, for a report."""
+        return {
+            name: ("(not shown)",) if _SECRET.search(name) else values
+            for name, values in self.headers.items()
+        }
 
     @property
     def parameters(self) -> dict[str, str]:

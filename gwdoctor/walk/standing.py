@@ -2,48 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
+from gwdoctor import kinds
 from gwdoctor.model import Field, Finding, Path, Ref, Resource, Severity
+from gwdoctor.resolve import gateway_api
 from gwdoctor.walk.hops import Hop, State, Walk, Way, worst
 
 _STATES = {Severity.CRITICAL: State.BROKEN, Severity.HIGH: State.DEGRADED}
+#: What ways are made of: one that is not on this walk is on another, and so are its ills.
+_STATIONS = frozenset(
+    {
+        *gateway_api.ROUTES,
+        kinds.GATEWAY,
+        kinds.LISTENER_SET,
+        kinds.ISTIO_GATEWAY,
+        kinds.VIRTUAL_SERVICE,
+        kinds.INGRESS,
+        kinds.SERVICE,
+        kinds.SECRET,
+        kinds.DESTINATION_RULE,
+        kinds.PEER_AUTHENTICATION,
+    }
+)
 
 
 def attach(walk: Walk, findings: Iterable[Finding]) -> None:
     """Put findings on the hops that they concern, and let the worst of them decide the state.
 
     Of each way a finding has one hop: the one that it stands on, else one that it names. It
-    breaks what it stands on; what it only names, it breaks where it stands nowhere on the walk.
+    breaks what it stands on. What it only names it breaks where it stands on no station of a way
+    (a policy, a Pod); where it stands on that of another way, only a listener or rule that it
+    names is concerned, and degraded at most.
     """
-    findings = tuple(findings)
-    told = {spot.ref for f in findings for spot in (f.field, *f.because)}
+    ways = [way for step in walk.steps for way in step.ways]
     on_the_way = {ref for hop in walk.all_hops() for ref in _refs(hop)}
-    concerned = [
-        f for f in findings if any(spot.ref in on_the_way for spot in (f.field, *f.because))
-    ]
-    chains = [
-        chain
-        for step in walk.steps
-        for way in step.ways
-        for chain in _chains(way)
-        if told & {ref for hop in chain for ref in _refs(hop)}
-    ]
-    for finding in concerned:
+    for finding in findings:
+        places = (finding.field, *finding.because)
+        if on_the_way.isdisjoint(spot.ref for spot in places):
+            continue
         state = _STATES.get(finding.severity, State.OK)
-        own = [_best(finding.field, chain) for chain in chains]
-        milder = State.DEGRADED if state is State.BROKEN and any(own) else state
-        for chain, hop in zip(chains, own, strict=True):
-            if hop is not None:
-                _mark(hop, finding, state)
+        own = [_best(finding.field, way) for way in ways]
+        elsewhere = not any(own) and finding.field.ref.kind in _STATIONS
+        milder = State.DEGRADED if state is State.BROKEN and (any(own) or elsewhere) else state
+        for way, hops in zip(ways, own, strict=True):
+            if hops:
+                _mark(hops, finding, state)
                 continue
-            named = (_best(spot, chain) for spot in finding.because)
-            other = next((found for found in named if found is not None), None)
-            if other is not None:
-                _mark(other, finding, milder)
-    for step in walk.steps:
-        for way in step.ways:
-            way.mark_after_breaks()
+            spots = [spot for spot in finding.because if not elsewhere or _is_entry(spot)]
+            named = (_best(spot, way, narrowly=elsewhere) for spot in spots)
+            _mark(next(filter(None, named), ()), finding, milder)
+    for way in ways:
+        way.mark_after_breaks()
 
 
 def _chains(way: Way) -> list[list[Hop]]:
@@ -53,8 +63,8 @@ def _chains(way: Way) -> list[list[Hop]]:
     return [[*way.hops, *branch.hops] for branch in way.branches]
 
 
-def _mark(hop: Hop, finding: Finding, state: State) -> None:
-    if finding not in hop.findings:
+def _mark(hops: Iterable[Hop], finding: Finding, state: State) -> None:
+    for hop in hops:
         hop.findings.append(finding)
         hop.state = worst((hop.state, state))
 
@@ -65,42 +75,44 @@ def _refs(hop: Hop) -> Iterable[Ref]:
     yield from (spot.ref for spot in hop.spots)
 
 
-def _best(field: Field, chain: Sequence[Hop]) -> Hop | None:
-    """The hop that holds a field most narrowly: the first that is about it, else the last."""
-    best: tuple[int, bool] | None = None
-    found: Hop | None = None
-    for hop in chain:
-        score = _score(field, hop)
-        if score is None:
-            continue
-        is_about = score[1]
-        if best is None or score > best or (score == best and not is_about):
-            best, found = score, hop
-    return found
+def _is_entry(spot: Field) -> bool:
+    shared = (kinds.SERVICE, kinds.SECRET, kinds.PEER_AUTHENTICATION)
+    return spot.ref.kind in _STATIONS and spot.ref.kind not in shared
+
+
+def _best(field: Field, way: Way, *, narrowly: bool = False) -> list[Hop]:
+    """The hop that holds a field most narrowly, of several the first; one each of equal backends."""
+    found: dict[Hop, tuple[int, bool]] = {}
+    for chain in _chains(way):
+        scored = [
+            (score, hop)
+            for hop in chain
+            if (score := _score(field, hop)) is not None and (score[0] or not narrowly)
+        ]
+        if scored:
+            score, hop = max(scored, key=lambda item: item[0])
+            found[hop] = score
+    top = max(found.values(), default=None)
+    return [hop for hop, score in found.items() if score == top]
 
 
 def _score(field: Field, hop: Hop) -> tuple[int, bool] | None:
-    """How much of a path a hop shares, and by its own field; None where it has nothing to do with it."""
-    best: tuple[int, bool] | None = None
+    """How narrowly a hop holds a field, and whether by its own; None where it does not."""
     own = hop.field
-    fields = [own, *hop.spots] if own is not None else [*hop.spots]
-    for spot in fields:
+    scores = []
+    for spot in [own, *hop.spots] if own is not None else hop.spots:
         if spot.ref != field.ref:
             continue
-        is_own = spot is own
-        if isinstance(spot, Resource):
-            inside = own is not None and own.ref == spot.ref and not isinstance(own, Resource)
-            if own is not None and inside and _is_beside(own.path, field.path):
-                continue
-            score = (0, is_own)
-        elif field.path[: len(spot.path)] == spot.path:
-            score = (len(spot.path), is_own)
-        else:
+        shared = min(len(spot.path), len(field.path))
+        if spot.path[:shared] != field.path[:shared]:
             continue
-        best = score if best is None or score > best else best
-    if best is None and own is None and hop.ref == field.ref:
-        return (0, True)
-    return best
+        aside = isinstance(spot, Resource) and own is not None and own.ref == spot.ref
+        if aside and own is not None and _is_beside(own.path, field.path):
+            continue
+        scores.append((shared, spot is own))
+    if not scores and own is None and hop.ref == field.ref:
+        scores.append((0, True))
+    return max(scores, default=None)
 
 
 def _is_beside(own: Path, other: Path) -> bool:
