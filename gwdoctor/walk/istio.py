@@ -345,12 +345,13 @@ def in_order(
         server = server_of[route]
         gateway = (server.owner.namespace, server.owner.name)
         for owner, rule, root in _rules(route, cluster):
+            outer = _root(root, route, gateway, workload, request)
             ends = False
             for match in rule.each("match") or (rule.at("match"),):
                 if not _is_for(match, route, gateway, workload, request):
                     continue
-                passes = matching.every((passes_match(match, request), root))
-                is_all = _takes_all(match) and root is True
+                passes = matching.every((passes_match(match, request), outer))
+                is_all = _takes_all(match) and (root is None or not root.has("match"))
                 one = Tried(owner, rule, match, passes)
                 (last if is_all and len(routes) > 1 else first).append(one)
                 ends = ends or is_all
@@ -360,11 +361,14 @@ def in_order(
     yield from last
 
 
-def _rules(route: Resource, cluster: Cluster) -> Iterator[tuple[Resource, Field, bool | None]]:
-    """The http rules of a VirtualService, delegates in the place of those that name them."""
+def _rules(route: Resource, cluster: Cluster) -> Iterator[tuple[Resource, Field, Field | None]]:
+    """The http rules of a VirtualService; those of a delegate with the rule that names it.
+
+    A delegate that is not seen leaves its rule as it is.
+    """
     for rule in route.each("spec", "http"):
         if not rule.has("delegate"):
-            yield route, rule, True
+            yield route, rule, None
             continue
         name = rule.text("delegate", "name")
         namespace = rule.text("delegate", "namespace") or route.namespace
@@ -376,7 +380,24 @@ def _rules(route: Resource, cluster: Cluster) -> Iterator[tuple[Resource, Field,
         if delegate is None or delegate.texts("spec", "hosts"):
             continue  # istiod leaves the entry out
         for inner in delegate.each("spec", "http"):
-            yield delegate, inner, True
+            yield delegate, inner, rule
+
+
+def _root(
+    root: Field | None,
+    route: Resource,
+    gateway: tuple[str, str],
+    workload: Workload,
+    request: Request,
+) -> bool | None:
+    """Whether the request passes the rule that a delegate stands in for."""
+    if root is None or not root.each("match"):
+        return True
+    return matching.some(
+        passes_match(match, request)
+        for match in root.each("match")
+        if _is_for(match, route, gateway, workload, request)
+    )
 
 
 def _is_for(
