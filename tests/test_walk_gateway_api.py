@@ -294,7 +294,8 @@ def test_a_redirect_that_leads_back_is_a_loop() -> None:
     walk = walked(text, "http://shop.example.com/")
 
     first, second = (step.ways[0].redirect for step in walk.steps)
-    assert first is not None and second is not None
+    assert first is not None
+    assert second is not None
     assert (first.loops, second.loops) == (False, True)
     assert "ERR_TOO_MANY_REDIRECTS" in walk.steps[1].ways[0].hops[-1].says
     assert walk.state is State.BROKEN

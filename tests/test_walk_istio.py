@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from walking import backend, hop, only, services, states, walked
 
@@ -183,7 +185,7 @@ def test_an_exact_host_hides_the_rules_of_a_wildcard() -> None:
         ('{uri: {regex: "/ca"}}', {}, False),  # all of the path, not its beginning
     ],
 )
-def test_what_a_match_asks_for(match: str, asked: dict[str, object], passes: bool) -> None:
+def test_what_a_match_asks_for(match: str, asked: dict[str, Any], passes: bool) -> None:
     text = ROUTER + gateway(HTTP) + virtual("shop", to("cart", match), to("web")) + ALL
 
     walk = walked(text, "http://shop.example.com/cart", **asked)
@@ -203,7 +205,8 @@ def test_the_server_of_the_most_specific_name_takes_the_connection() -> None:
 
     assert "shop, port 443" in hop(only(walk), "listener").says
     certificate = hop(only(walk), "certificate").object
-    assert certificate is not None and certificate.name == "shop"
+    assert certificate is not None
+    assert certificate.name == "shop"
     assert backend(walk) == "shop/cart"
 
 
@@ -260,13 +263,16 @@ def test_a_route_may_redirect_rewrite_and_answer() -> None:
     text = ROUTER + gateway(HTTP) + virtual("shop", *rules) + ALL
 
     old = only(walked(text, "http://shop.example.com/old/1")).redirect
-    assert old is not None and old.location == "http://web.example.com/new"
+    assert old is not None
+    assert old.location == "http://web.example.com/new"
     answer = only(walked(text, "http://shop.example.com/answer"))
-    assert answer.answers and "204" in hop(answer, "answer").says
+    assert answer.answers
+    assert "204" in hop(answer, "answer").says
     rewritten = only(walked(text, "http://shop.example.com/a/x"))
     assert "/b/x" in hop(rewritten, "filter").says
     back = only(walked(text, "http://shop.example.com/back")).redirect
-    assert back is not None and back.loops
+    assert back is not None
+    assert back.loops
 
 
 def test_a_delegate_stands_in_the_place_of_its_rule() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from walking import backend, hop, only, services, states, walked
 
-from gwdoctor.walk.hops import State
+from gwdoctor.walk.hops import State, Way
 
 KONG = """
 apiVersion: networking.k8s.io/v1
@@ -235,15 +235,15 @@ def test_https_only_is_a_redirect_or_426(status: str, redirected: bool) -> None:
     if redirected:
         assert way.redirect is not None
         assert way.redirect.location == "https://shop.example.com/cart"
-        assert backend_of_last(walk.steps[-1].ways[0].branches[0].hops) == "web"
+        assert first_backend(walk.steps[-1].ways[0]) == "web"
     else:
         assert "426" in hop(way, "answer").says
         assert way.branches[0].hops[0].after_break
 
 
-def backend_of_last(hops: list[object]) -> str:
-    ref = hops[0].object  # type: ignore[attr-defined]  # it is a Hop
-    return str(ref.name)
+def first_backend(way: Way) -> str:
+    ref = way.branches[0].hops[0].object
+    return ref.name if ref is not None else ""
 
 
 def test_the_certificate_is_that_of_the_name_of_an_ingress_before_a_gateway() -> None:

@@ -64,9 +64,11 @@ def backend(walk: Walk) -> str:
 
 def services(*names: str, namespace: str = "shop", port: int = 80) -> str:
     """Services with one ready endpoint each."""
-    parts = []
-    for name in names:
-        parts.append(f"""
+    return "".join(_service(name, namespace, port) for name in names)
+
+
+def _service(name: str, namespace: str, port: int) -> str:
+    return f"""
 ---
 apiVersion: v1
 kind: Service
@@ -88,5 +90,4 @@ addressType: IPv4
 endpoints:
 - {{addresses: [10.0.0.1], conditions: {{ready: true}}, targetRef: {{kind: Pod, name: {name}-0}}}}
 ports: [{{name: http, port: 8080, protocol: TCP}}]
-""")
-    return "".join(parts)
+"""
