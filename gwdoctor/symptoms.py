@@ -44,6 +44,8 @@ _ANY = "..."
 _NUMBER = "#"
 #: What a part of a symptom has to weigh to count as the symptom.
 _DISTINCTIVE = 6.0
+#: What share of a symptom's words a text has to have to come near it.
+_NEAR = 0.4
 _MOST_NEAREST = 5
 
 
@@ -64,18 +66,20 @@ class Found:
     nearest: Sequence[Symptom]
 
 
-def words(text: str) -> list[list[str]]:
-    """The words that are compared, line by line."""
+def words(text: str) -> list[tuple[str, ...]]:
+    """The words of a symptom, or of a text, that are compared: each different line once."""
     plain = _ESCAPE.sub("", text[:MOST_TEXT])
-    return [found for line in plain.splitlines() if (found := _words(line))]
+    lines = (
+        tuple(_token(word) for word in _WORD.findall(_ADDRESS.sub(" ", line).lower()))
+        for line in plain.splitlines()
+    )
+    return list(dict.fromkeys(line for line in lines if line))
 
 
-def _words(line: str) -> list[str]:
-    told = _STATUS.search(line)
-    tokens = [_token(word) for word in _WORD.findall(_ADDRESS.sub(" ", line).lower())]
-    if told and told[1] in _PHRASES:  # `returned error: 404` says `404 Not Found`
-        tokens += ["|", told[1], *_PHRASES[told[1]].split()]
-    return tokens
+def _statuses(text: str) -> list[tuple[str, ...]]:
+    """What HTTP calls the statuses in a text: `returned error: 404` says `404 Not Found`."""
+    told = dict.fromkeys(_STATUS.findall(text[:MOST_TEXT]))
+    return [(status, *_PHRASES[status].split()) for status in told if status in _PHRASES]
 
 
 def _token(word: str) -> str:
@@ -88,25 +92,33 @@ def _is_status(word: str) -> bool:
 
 def find(text: str, known: Mapping[str, type[Probe]]) -> Found:
     """The checks whose symptoms a text shows."""
-    lines = words(text)
-    pairs = [(name, symptom) for name, probe in known.items() for symptom in probe.symptoms]
-    weights = _weights(symptom for _, symptom in pairs)
+    lines = [(line, frozenset(line)) for line in (*words(text), *_statuses(text))]
+    pairs = [
+        (name, symptom, [token for line in words(symptom) for token in line])
+        for name, probe in known.items()
+        for symptom in probe.symptoms
+    ]
+    weights = _weights(frozenset(wanted) for _, _, wanted in pairs)
+    said = {_stem(token) for _, line in lines for token in line}
     shown: dict[str, Symptom] = {}
     near: dict[str, Symptom] = {}
-    for name, symptom in pairs:
-        wanted = [token for line in words(symptom) for token in line if token != "|"]
-        whole = sum(weights[token] for token in set(wanted) if token in weights)
-        weight = max((_shown(wanted, line, weights, whole) for line in lines), default=0.0)
+    for name, symptom, wanted in pairs:
+        whole = sum(weights.get(token, 0.0) for token in set(wanted))
+        weight = max((_shown(wanted, *line, weights, whole) for line in lines), default=0.0)
         if weight:
             _keep(shown, Symptom(name, symptom, weight))
             continue
-        said = {token for line in lines for token in line}
-        shared = sum(weights[token] for token in set(wanted) & said if token in weights)
-        if whole and shared / whole >= 0.5:
+        shared = sum(weights.get(token, 0.0) for token in set(wanted) if _stem(token) in said)
+        if whole and shared / whole >= _NEAR:
             _keep(near, Symptom(name, symptom, shared / whole))
     ordered = sorted(shown.values(), key=lambda s: (-s.weight, -known[s.check].severity, s.check))
     close = sorted(near.values(), key=lambda s: (-s.weight, -known[s.check].severity, s.check))
     return Found(tuple(ordered), () if ordered else tuple(close[:_MOST_NEAREST]))
+
+
+def _stem(token: str) -> str:
+    """`expire` and `expired` are near."""
+    return token[:6]
 
 
 def _keep(found: dict[str, Symptom], one: Symptom) -> None:
@@ -114,27 +126,30 @@ def _keep(found: dict[str, Symptom], one: Symptom) -> None:
         found[one.check] = one
 
 
-def _weights(symptoms: Iterable[str]) -> dict[str, float]:
+def _weights(texts: Iterable[frozenset[str]]) -> dict[str, float]:
     """Rare words tell more: the logarithm of how many symptoms do not have them."""
-    texts = [frozenset(token for line in words(s) for token in line) for s in symptoms]
+    texts = list(texts)
     counts = Counter(token for text in texts for token in text)
     return {
         token: math.log((len(texts) + 1) / number) + 1
         for token, number in counts.items()
-        if token not in (_ANY, _NUMBER, "|")
+        if token not in (_ANY, _NUMBER)
     }
 
 
 def _shown(
-    wanted: Sequence[str], line: Sequence[str], weights: Mapping[str, float], whole: float
+    wanted: Sequence[str],
+    line: Sequence[str],
+    has: frozenset[str],
+    weights: Mapping[str, float],
+    whole: float,
 ) -> float:
     """What the symptom weighs where the line holds it, or is a telling part of it; else 0."""
     parts = _parts(wanted)
-    if parts and _holds(line, parts):
+    if all(has.issuperset(part) for part in parts) and _holds(line, parts):
         return whole
-    said = [token for token in line if token != "|"]
-    if len(said) < len(wanted) and _holds(wanted, [said]):
-        weight = sum(weights.get(token, 0.0) for token in set(said))
+    if len(line) < len(wanted) and has.issubset(wanted) and _holds(wanted, [line]):
+        weight = sum(weights.get(token, 0.0) for token in has)
         return weight if weight >= _DISTINCTIVE else 0.0
     return 0.0
 
