@@ -111,8 +111,10 @@ def find(text: str, known: Mapping[str, type[Probe]]) -> Found:
         shared = sum(weights.get(token, 0.0) for token in set(wanted) if _stem(token) in said)
         if whole and shared / whole >= _NEAR:
             _keep(near, Symptom(name, symptom, shared / whole))
-    ordered = sorted(shown.values(), key=lambda s: (-s.weight, -known[s.check].severity, s.check))
-    close = sorted(near.values(), key=lambda s: (-s.weight, -known[s.check].severity, s.check))
+    ordered = sorted(
+        shown.values(), key=lambda s: (-s.weight, s.text, -known[s.check].severity, s.check)
+    )
+    close = sorted(near.values(), key=lambda s: (-s.weight, s.text, s.check))
     return Found(tuple(ordered), () if ordered else tuple(close[:_MOST_NEAREST]))
 
 

@@ -53,6 +53,8 @@ def run(
         return whysymptom.run(
             _told(asked.symptom), probes, given, choice, time, connection, form=form, color=color
         )
+    if given.selector is not None:
+        raise Mistake("-l: a request asks for no labels")
     if url is None:
         raise Mistake("name a URL or host, as https://shop.example.com/cart, or --symptom TEXT")
     request = _request(url, asked)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from itertools import groupby
 from typing import Any
 
 from gwdoctor import symptoms
@@ -74,9 +75,9 @@ def _listed(found: Found, known: dict[str, type[Probe]]) -> str:
     else:
         lines = [f"No check knows this symptom; `{program.name()} checks` lists them all."]
     longest = max((len(one.check) for one in listed), default=0)
-    for one in listed:
-        title = known[one.check].title()
-        lines.append(f"  {one.check:{longest}}  {title}  ({one.text})")
+    for text, group in groupby(listed, key=lambda one: one.text):
+        lines.append(f"{text}:")
+        lines += [f"  {one.check:{longest}}  {known[one.check].title()}" for one in group]
     if listed:
         lines.append(f"`{program.name()} explain {listed[0].check}` shows the page of the first.")
     return "\n".join(lines) + "\n"

@@ -290,12 +290,13 @@ def _mtls(service: Resource, port: Field, caller: Caller, cluster: Cluster) -> I
     if not cluster.installed(kinds.PEER_AUTHENTICATION):
         return
     try:
-        receiver = istio_mtls.receiver(cluster, service, port)
+        in_mesh = istio_mesh.membership(services.pods(cluster, service)) in ("all", "some")
+        receiver = istio_mtls.receiver(cluster, service, port) if in_mesh else None
     except OutOfView as hidden:
         if hidden.gap.claimed:
             yield unseen("mtls", hidden)
         return
-    if receiver is None or receiver.membership in ("none", "unknown"):
+    if receiver is None:
         return
     policies = [mode.field for mode in receiver.modes if mode.field is not None]
     spots = (*(r for f in policies if (r := cluster.find(f.ref)) is not None), port)
