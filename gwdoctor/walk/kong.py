@@ -8,6 +8,7 @@ port of its proxy (KIC issue 2606).
 
 from __future__ import annotations
 
+import contextlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -174,13 +175,10 @@ def _entry(plane: Plane, request: Request, cluster: Cluster) -> tuple[Hop, tuple
     for one in plane.ingresses:
         for entry in one.each("status", "loadBalancer", "ingress"):
             told += [entry.text("ip"), entry.text("hostname")]
-    pods: list[Resource] = []
+    pods = [one.pod for one in _proxies(cluster)]
     spots: list[Field] = [*plane.gateways]
-    try:
-        pods = [one.pod for one in kong_pods.proxies(cluster)]
+    with contextlib.suppress(OutOfView):
         spots += [one.pod for one in kong_pods.controllers(cluster) if _serves(one, plane)]
-    except OutOfView:
-        pass
     for gateway in plane.gateways:
         try:
             found = gateway_api.gateway_class(gateway, cluster)
@@ -212,6 +210,18 @@ def _entry(plane: Plane, request: Request, cluster: Cluster) -> tuple[Hop, tuple
     )
     hop.unverified = "the ports that it is reached on"
     return hop, addresses
+
+
+def _proxies(cluster: Cluster) -> tuple[kong_pods.Container, ...]:
+    """The containers of Kong Gateway that are seen."""
+    try:
+        return cluster.derive(_all_proxies)
+    except OutOfView:
+        return ()
+
+
+def _all_proxies(cluster: Cluster) -> tuple[kong_pods.Container, ...]:
+    return tuple(kong_pods.proxies(cluster))
 
 
 def _serves(controller: kong_pods.Container, plane: Plane) -> bool:
@@ -506,15 +516,12 @@ def _first(found: Sequence[Candidate], order: _Order) -> Candidate:
 
 def _flavours(cluster: Cluster) -> frozenset[str]:
     """The router_flavor of the proxies that are seen; Kong's default is traditional_compatible."""
-    try:
-        found = {
-            variable.text("value")
-            if (variable := one.variable("KONG_ROUTER_FLAVOR")) is not None
-            else "traditional_compatible"
-            for one in kong_pods.proxies(cluster)
-        }
-    except OutOfView:
-        return frozenset()
+    found = {
+        variable.text("value")
+        if (variable := one.variable("KONG_ROUTER_FLAVOR")) is not None
+        else "traditional_compatible"
+        for one in _proxies(cluster)
+    }
     return frozenset("expressions" if f == "expressions" else "compatible" for f in found)
 
 
@@ -670,10 +677,7 @@ def _caller(route: Resource, cluster: Cluster) -> Caller:
         hop.spots += (field, service)
         return hop
 
-    try:
-        pods = [one.pod for one in kong_pods.proxies(cluster)]
-    except OutOfView:
-        pods = []
+    pods = [one.pod for one in _proxies(cluster)]
     metadata = [found for pod in pods if (found := _metadata(pod, cluster)) is not None]
     in_mesh = (
         {"none": False, "all": True}.get(istio_mesh.membership(metadata)) if metadata else None
