@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import casefile
 import certs
 import pytest
 import scenes
 from walking import with_findings
 
+from gwdoctor.cluster import Cluster
+from gwdoctor.model import Kind
+from gwdoctor.walk import request, walks
 from gwdoctor.walk.hops import State
 
 URLS = {
@@ -129,3 +134,42 @@ spec:
 
     assert certificate("https://a.example.com/") == "ok"
     assert certificate("https://b.example.com/") == "broken"
+
+
+class _Asked(Cluster):
+    """A cluster of which only what a walk declares was asked for."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more, asked=walks.KINDS)
+
+
+@pytest.mark.parametrize("state", ["broken", "healthy"])
+@pytest.mark.parametrize("document", scenes.DOCUMENTS)
+def test_a_walk_reads_what_it_declares_and_nothing_else(document: str, state: str) -> None:
+    manifests = scenes.manifests(document, state, certs.NOW)
+    cluster = casefile.cluster_of(manifests, cls=_Asked)
+
+    for url in (URLS[document], "http://nobody.example.org/", "https://nobody.example.org/"):
+        walks.walk(request.asked(url), cluster)
+
+
+@pytest.mark.parametrize("kind", walks.KINDS, ids=str)
+@pytest.mark.parametrize("document", scenes.DOCUMENTS)
+def test_a_kind_that_is_hidden_is_never_taken_for_health_or_absence(
+    document: str, kind: Kind
+) -> None:
+    """Where it changes what the walk says, something on it says that it was not seen."""
+    manifests = scenes.manifests(document, "healthy", certs.NOW)
+    whole = walks.walk(request.asked(URLS[document]), casefile.cluster_of(manifests))
+
+    hidden = casefile.cluster_of(manifests, hidden=[kind])
+    part = walks.walk(request.asked(URLS[document]), hidden)
+
+    assert State.BROKEN not in {hop.state for hop in part.all_hops()}
+    if not part.is_answered:
+        assert part.state is State.UNSEEN
+    lost = {hop.what for hop in whole.all_hops()} - {hop.what for hop in part.all_hops()}
+    optional = {"mtls", "grant", "plugin", "policy", "listener", "load balancer"}
+    if lost - optional:
+        told = [hop for step in part.steps for hop in step.unseen]
+        assert told or State.UNSEEN in {hop.state for hop in part.all_hops()}

@@ -1,34 +1,34 @@
 """Gateways of Gateway API: listener, certificate, route, backends.
 
-Rules: facts of gateway-api 1.6 (listener isolation, hostname intersection, precedence), Envoy
-Gateway 1.9, Istio 1.32. Kong serves its Gateways in its own way: see `kong`.
+Rules: gateway-api 1.6 apis/v1 and its conformance suite (listener isolation, intersection of
+hostnames, precedence of matches); Envoy Gateway 1.9; Istio 1.32. Kong serves its Gateways in its
+own way: see `kong`.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from gwdoctor import kinds
 from gwdoctor.cluster import Cluster, OutOfView
-from gwdoctor.model import Field, Kind, Resource
+from gwdoctor.model import Field, Resource
 from gwdoctor.resolve import (
     aws,
     envoy_gateway,
     gateway_api,
-    grants,
     hosts,
     istio_gateways,
     istio_mesh,
     kong,
     listener_conflicts,
 )
-from gwdoctor.resolve.gateway_api import Listener, Parent
-from gwdoctor.walk import backends, http_rules, istio_backends, tls
+from gwdoctor.resolve.gateway_api import Listener
+from gwdoctor.walk import backends, http_rules, istio_backends, passthrough, planes, tls
 from gwdoctor.walk.backends import Caller, Target
-from gwdoctor.walk.hops import Hop, Near, State, Way, unseen
+from gwdoctor.walk.hops import Hop, State, Way, unseen
 from gwdoctor.walk.http_rules import Match
+from gwdoctor.walk.planes import Plane
 from gwdoctor.walk.request import Request
 
 #: What it reads.
@@ -44,157 +44,9 @@ KINDS = (
     kinds.CERTIFICATE,
 )
 _HTTP_ROUTES = (kinds.HTTP_ROUTE, kinds.GRPC_ROUTE)
-_REFUSALS = {
-    "ParentNotFound": "its parent does not exist",
-    "NoMatchingParent": "its sectionName or port picks no listener",
-    "KindNotAllowed": "the listener takes no routes of this kind",
-    "NamespaceNotAllowed": "the listener takes no routes of this namespace",
-    "NoMatchingListenerHostname": "no listener that it names has its hostnames",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Attachments:
-    """The routes by listener, those that are refused, and those whose parents are hidden."""
-
-    at: Mapping[Field, Sequence[Resource]]
-    refused: Sequence[Parent]
-    hidden: Sequence[tuple[Resource, OutOfView]]
-    unread: Sequence[OutOfView] = field(default_factory=tuple)
-
-
-def attachments(cluster: Cluster) -> Attachments:
-    """Where every route of Gateway API is served, once a walk."""
-    return cluster.derive(_attachments)
-
-
-def _attachments(cluster: Cluster) -> Attachments:
-    at: dict[Field, dict[Resource, None]] = defaultdict(dict)
-    refused: list[Parent] = []
-    hidden: list[tuple[Resource, OutOfView]] = []
-    unread: list[OutOfView] = []
-    for kind in gateway_api.ROUTES:
-        for route in _seen(cluster, kind, unread):
-            try:
-                parents = gateway_api.parents(route, cluster)
-            except OutOfView as gap:
-                hidden.append((route, gap))
-                continue
-            for parent in parents:
-                served = parent.attached
-                if not served and gateway_api.accepted(parent):
-                    served = parent.selected  # its controller takes it, whatever we think
-                for one in served:
-                    at[one.field][route] = None
-                if not served:
-                    refused.append(parent)
-    return Attachments(
-        {spot: tuple(routes) for spot, routes in at.items()}, refused, hidden, unread
-    )
-
-
-def _seen(cluster: Cluster, kind: Kind, unread: list[OutOfView]) -> Sequence[Resource]:
-    """What is seen of a kind; a gap that may hide more of it is noted."""
-    if not cluster.may_hold(kind):
-        return ()
-    try:
-        found = cluster[kind]
-    except OutOfView as gap:
-        unread.append(gap)
-        return ()
-    unread += [
-        OutOfView(gap) for gap in cluster.gaps if gap.kind == kind and gap.claimed and not gap.name
-    ]
-    return found
 
 
 # --- planes ------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Plane:
-    """Gateways that one data plane serves together: one, unless Envoy Gateway merges them."""
-
-    gateways: tuple[Resource, ...]
-    controller: str
-    listeners: tuple[Listener, ...]
-
-    @property
-    def first(self) -> Resource:
-        """The oldest of them."""
-        return self.gateways[0]
-
-    @property
-    def flavour(self) -> str:
-        """Whose order of routes it follows."""
-        if gateway_api.is_envoy_gateway(self.controller):
-            return "envoy"
-        return "istio" if gateway_api.is_istio(self.controller) else "other"
-
-    @property
-    def system(self) -> str:
-        """What runs it, in words."""
-        names = {"envoy": "Envoy Gateway", "istio": "Istio"}
-        other = f"Gateway API ({self.controller or 'controller not known'})"
-        return names.get(self.flavour, other)
-
-
-def planes(cluster: Cluster) -> Sequence[Plane]:
-    """Every data plane but Kong's."""
-    return cluster.derive(_planes)
-
-
-def _planes(cluster: Cluster) -> Sequence[Plane]:
-    if not cluster.may_hold(kinds.GATEWAY):
-        return ()
-    groups: dict[object, list[Resource]] = defaultdict(list)
-    controllers: dict[object, str] = {}
-    ordered = sorted(cluster[kinds.GATEWAY], key=lambda g: (g.created or "~", g.ref))
-    for gateway in ordered:
-        if kong.is_gateway_class(gateway.text("spec", "gatewayClassName"), cluster):
-            continue
-        controller = controller_of(gateway, cluster)
-        key: object = gateway.ref
-        if gateway_api.is_envoy_gateway(controller) and _merges(gateway, cluster):
-            key = gateway.text("spec", "gatewayClassName")
-        groups[key].append(gateway)
-        controllers[key] = controller
-    return tuple(
-        Plane(
-            tuple(members),
-            controllers[key],
-            tuple(one for gateway in members for one in listeners_of(gateway, cluster)),
-        )
-        for key, members in groups.items()
-    )
-
-
-def controller_of(gateway: Resource, cluster: Cluster) -> str:
-    """The controller; where classes cannot be seen, that of the usual name."""
-    name = gateway.text("spec", "gatewayClassName")
-    try:
-        return gateway_api.controller(gateway, cluster)
-    except OutOfView:
-        usual = {
-            "istio": "istio.io/gateway-controller",
-            "eg": "gateway.envoyproxy.io/gatewayclass-controller",
-        }
-        return usual.get(name, "")
-
-
-def _merges(gateway: Resource, cluster: Cluster) -> bool:
-    try:
-        return envoy_gateway.merges_gateways(envoy_gateway.proxy(gateway, cluster))
-    except OutOfView:
-        return False
-
-
-def listeners_of(gateway: Resource, cluster: Cluster) -> tuple[Listener, ...]:
-    """Its listeners, with those of ListenerSets where they can be seen."""
-    try:
-        return gateway_api.all_listeners(gateway, cluster)
-    except OutOfView:
-        return gateway_api.listeners(gateway)
 
 
 # --- the walk ----------------------------------------------------------------------------
@@ -202,7 +54,7 @@ def listeners_of(gateway: Resource, cluster: Cluster) -> tuple[Listener, ...]:
 
 def ways(request: Request, cluster: Cluster) -> Iterator[Way]:
     """The way of a request through each data plane that listens on its port for its name."""
-    for plane in planes(cluster):
+    for plane in planes.planes(cluster):
         way = _through(plane, request, cluster)
         if way is not None:
             yield way
@@ -212,55 +64,25 @@ def _through(plane: Plane, request: Request, cluster: Cluster) -> Way | None:
     on_port = [one for one in plane.listeners if one.port == request.port]
     if not on_port:
         return None
-    ends_before = any(_fed_by_tls(one, cluster) for one in on_port)
-    listener = choose(on_port, request, ends_before=ends_before)
+    ends_before = any(planes.fed_by_tls(one, cluster) for one in on_port)
+    listener = planes.choose(on_port, request, ends_before=ends_before)
     if listener is None:
         return None
     owner = gateway_api.gateway_of(listener.owner, cluster) or plane.first
-    way = Way(plane.system, (plane.first.ref,), str(owner.ref), addresses(owner, cluster))
+    way = Way(plane.system, (plane.first.ref,), str(owner.ref), planes.addresses(owner, cluster))
     way.hops.append(_entry(owner, plane, cluster))
     if request.is_tls and listener.protocol == "HTTP":
         way.hops.append(_balancer(listener, owner, request, cluster))
     way.hops.append(_listener(listener, on_port, request, cluster))
     way.is_named = bool(listener.hostname)
     if listener.tls_mode == "Passthrough" or listener.protocol in ("TLS", "TCP"):
-        _pass_through(way, listener, request, plane, cluster)
+        passthrough.pass_through(way, listener, request, plane, cluster)
         return way
     if listener.tls_mode == "Terminate":
-        way.hops += certificate(listener, request, cluster)
+        way.hops += tls.of_listener(listener, request, cluster)
     way.hops += _policies(listener, owner, plane, cluster)
     _route(way, listener, request, plane, owner, cluster)
     return way
-
-
-def _fed_by_tls(listener: Listener, cluster: Cluster) -> bool:
-    """Whether a load balancer is meant to end TLS in front of a clear-text listener."""
-    if listener.protocol != "HTTP":
-        return False
-    try:
-        owner = gateway_api.gateway_of(listener.owner, cluster)
-        return owner is not None and aws.fed_by_tls_port(listener, owner, cluster)
-    except OutOfView:
-        return False
-
-
-def choose(
-    listeners: Sequence[Listener], request: Request, *, ends_before: bool = False
-) -> Listener | None:
-    """The listener of a port that takes a request: of those that fit, the most specific name.
-
-    By SNI on TLS ports, by Host on others. A request in clear text to a port that speaks TLS
-    (or the other way round) is shown where the name fits: that is what goes wrong there.
-    """
-    name = request.sni if request.is_tls and not ends_before else request.host
-    fitting = [
-        one
-        for one in listeners
-        if one.protocol != "UDP" and (not one.hostname or hosts.suffix_covers(one.hostname, name))
-    ]
-    spoken = ("HTTPS", "TLS", "TCP") if request.is_tls and not ends_before else ("HTTP", "TCP")
-    right = [one for one in fitting if one.protocol in spoken] or fitting
-    return max(right, key=lambda one: http_rules.specificity(one.hostname), default=None)
 
 
 def _entry(gateway: Resource, plane: Plane, cluster: Cluster) -> Hop:
@@ -285,30 +107,6 @@ def _entry(gateway: Resource, plane: Plane, cluster: Cluster) -> Hop:
         return hop
     hop.spots += tuple(one for one in (proxy, service) if one is not None)
     return hop
-
-
-def addresses(gateway: Resource, cluster: Cluster) -> tuple[str, ...]:
-    """Where its status, or that of Envoy Gateway's Service, says that it is reached."""
-    told = [entry.text("value") for entry in gateway.each("status", "addresses")]
-    if not told:
-        try:
-            proxy = envoy_gateway.proxy(gateway, cluster)
-        except OutOfView:
-            proxy = None
-        if gateway_api.is_envoy_gateway(controller_of(gateway, cluster)):
-            service = envoy_gateway.service(gateway, proxy, cluster)
-            told = list(of_balancer(service)) if service is not None else []
-    return tuple(dict.fromkeys(address for address in told if address))
-
-
-def of_balancer(service: Resource) -> tuple[str, ...]:
-    """The addresses that a load balancer gave a Service, and its external IPs."""
-    given = [
-        entry.text(key)
-        for entry in service.each("status", "loadBalancer", "ingress")
-        for key in ("ip", "hostname")
-    ]
-    return tuple(address for address in (*given, *service.texts("spec", "externalIPs")) if address)
 
 
 def _balancer(listener: Listener, owner: Resource, request: Request, cluster: Cluster) -> Hop:
@@ -373,40 +171,6 @@ def _can_compare(cluster: Cluster) -> bool:
     return True
 
 
-def certificate(listener: Listener, request: Request, cluster: Cluster) -> list[Hop]:
-    """The certificates of a listener that ends TLS."""
-    spot = listener.field.at("tls")
-    references = list(listener.field.each("tls", "certificateRefs"))
-    if not references:
-        options = listener.field.has("tls", "options")
-        says = "the listener names none" + ("; its options may, to its controller" * options)
-        return [Hop("certificate", says, spot, State.UNSEEN if options else State.BROKEN)]
-    found: list[tuple[Field, str, str]] = []
-    refused: list[Hop] = []
-    owner = listener.owner
-    for reference in references:
-        kind = Kind(reference.text("kind") or "Secret", reference.text("group"))
-        namespace = reference.text("namespace") or owner.namespace
-        name = reference.text("name")
-        if kind != kinds.SECRET:
-            refused.append(
-                Hop("certificate", f"{kind} {name} is not read", reference, State.UNSEEN)
-            )
-            continue
-        try:
-            granted = grants.permits(
-                cluster, owner.ref.kind, owner.namespace, kinds.SECRET, namespace, name
-            )
-        except OutOfView as hidden:
-            refused.append(unseen("grant", hidden))
-            granted = True
-        if not granted:
-            says = f"no ReferenceGrant in {namespace} lets this {owner.ref.kind.name} use Secret {name}"
-            refused.append(Hop("certificate", says, reference, State.BROKEN))
-        found.append((reference, namespace, name))
-    return [*refused, *tls.shown(found, request.sni or request.host, cluster)]
-
-
 def _policies(listener: Listener, owner: Resource, plane: Plane, cluster: Cluster) -> Iterator[Hop]:
     """Envoy Gateway's policies for the Gateway: named, not evaluated."""
     if plane.flavour != "envoy":
@@ -454,7 +218,7 @@ def _route(
     cluster: Cluster,
 ) -> None:
     """The rule that takes the request, its filters, and where it leads."""
-    known = attachments(cluster)
+    known = planes.attachments(cluster)
     by_name: dict[str, list[Resource]] = defaultdict(list)
     for route in known.at.get(listener.field, ()):
         if route.ref.kind in _HTTP_ROUTES:
@@ -463,10 +227,10 @@ def _route(
             if fitting is not None:
                 by_name[fitting].append(route)
     hostname = http_rules.best_host(by_name, request.host)
-    hidden = _may_hide(listener, owner, known)
+    hidden = planes.may_hide(listener, owner, known)
     if hostname is None:
         says = f"no route at this listener has {request.host}"
-        way.hops.append(_no_route(says, listener, hidden))
+        way.hops.append(planes.no_route(says, listener, hidden))
         return
     way.is_named = way.is_named or bool(hostname)
     tried = [m for route in by_name[hostname] for m in http_rules.matches(route, hostname, request)]
@@ -480,7 +244,7 @@ def _route(
                 f"; {wider.route.ref} would, for {wider.hostname or 'any host'}, "
                 "but the more specific name hides it"
             )
-        hop = _no_route(says, listener, hidden)
+        hop = planes.no_route(says, listener, hidden)
         nearest = by_name[hostname][0]
         hop.field = nearest.at("spec", "rules")
         if any(match.passes is None for match in tried):
@@ -491,22 +255,6 @@ def _route(
 
 
 _EXPRESSION = "a regular expression could not be evaluated here"
-
-
-def _no_route(says: str, listener: Listener, hidden: OutOfView | None) -> Hop:
-    if hidden is not None:
-        hop = unseen("route", hidden)
-        hop.says = f"{says} that is seen ({hop.says})"
-        return hop
-    return Hop("route", says, listener.field, State.BROKEN)
-
-
-def _may_hide(listener: Listener, owner: Resource, known: Attachments) -> OutOfView | None:
-    """Why there may be routes of a listener that are not seen."""
-    for gap in known.unread:
-        if gateway_api.fits_protocol(listener, gap.gap.kind):
-            return gap
-    return None
 
 
 def _under_wider(
@@ -653,96 +401,4 @@ def _protocol(service: Resource, port: Field, route: Resource, cluster: Cluster)
 # --- TLS and TCP routes ------------------------------------------------------------------
 
 
-def _pass_through(
-    way: Way, listener: Listener, request: Request, plane: Plane, cluster: Cluster
-) -> None:
-    """A connection that is passed on: by SNI (TLSRoute), or whatever it is (TCPRoute)."""
-    if listener.tls_mode == "Terminate":
-        way.hops += certificate(listener, request, cluster)
-    known = attachments(cluster)
-    routes = known.at.get(listener.field, ())
-    named: dict[str, list[Resource]] = defaultdict(list)
-    for route in routes:
-        if route.ref.kind in (kinds.TLS_ROUTE, kinds.TCP_ROUTE):
-            shared = gateway_api.shared_hostnames(listener, route)
-            fitting = http_rules.best_host(shared, request.sni or request.host)
-            if fitting is not None:
-                named[fitting].append(route)
-    best = http_rules.best_host(named, request.sni or request.host)
-    if best is None:
-        says = (
-            f"no route at this listener has {request.sni or request.host}: the connection is reset"
-        )
-        way.hops.append(_no_route(says, listener, _may_hide(listener, plane.first, known)))
-        return
-    way.is_named = way.is_named or bool(best)
-    way.answers = True
-    route = min(named[best], key=lambda r: (r.created or "~", r.namespace, r.name))
-    rules = route.each("spec", "rules")
-    field = rules[0] if rules else route.at("spec", "rules")
-    sort = "TLS passes through" if listener.tls_mode == "Passthrough" else "bytes are passed on"
-    way.hops.append(Hop("route", f"{best or 'any name'}: {sort}", field, spots=(route,)))
-    targets = [
-        Target(one.field, one.namespace, one.name, one.port, one.weight, one.kind, referrer=route)
-        for one in gateway_api.backend_refs(route)
-        if one.rule == field
-    ]
-
-    def speaks(service: Resource, port: Field) -> Hop:
-        tls_goes_on = request.is_tls and listener.tls_mode != "Terminate"
-        says = "TLS of the client" if tls_goes_on else "what the client sends"
-        if not request.is_tls and not tls_goes_on:
-            return Hop("protocol", says, port)
-        return backends.protocol(says, service, port, cluster, tls=tls_goes_on)
-
-    if not targets:
-        way.hops.append(Hop("backend", "it names no backend", field, State.BROKEN))
-    way.branches = backends.branches(targets, Caller(speaks), cluster)
-
-
 # --- what comes near ---------------------------------------------------------------------
-
-
-def near(request: Request, cluster: Cluster) -> Iterator[Near]:
-    """Routes with the host that are refused, and listeners that have it on another port."""
-    known = attachments(cluster)
-    for parent in known.refused:
-        names = parent.route.texts("spec", "hostnames")
-        if any(hosts.suffix_covers(name, request.host) for name in names):
-            reason = gateway_api.refusal(parent, cluster)
-            target = parent.field.text("name")
-            says = f"has {request.host} and is not attached to {target}: {_REFUSALS.get(reason, reason)}"
-            yield Near(parent.field, says)
-    for route, hidden in known.hidden:
-        names = route.texts("spec", "hostnames")
-        if any(hosts.suffix_covers(name, request.host) for name in names):
-            yield Near(
-                route, f"has {request.host}; whether it is attached is not seen ({hidden.gap})"
-            )
-    for plane in planes(cluster):
-        for listener in plane.listeners:
-            for route in known.at.get(listener.field, ()) if listener.port != request.port else ():
-                names = route.texts("spec", "hostnames")
-                if any(hosts.suffix_covers(name, request.host) for name in names):
-                    says = f"has {request.host}, at listener {listener.name} (port {listener.port})"
-                    yield Near(route, says)
-            if (
-                listener.port != request.port
-                and listener.hostname
-                and hosts.suffix_covers(listener.hostname, request.host)
-            ):
-                says = f"listener {listener.name} has {listener.hostname} on port {listener.port}"
-                yield Near(listener.field, f"{says}, not {request.port}")
-
-
-def names(cluster: Cluster) -> Iterator[tuple[str, Field]]:
-    """Every host name that listeners and routes have, and where."""
-    for plane in planes(cluster):
-        for listener in plane.listeners:
-            if listener.hostname:
-                yield listener.hostname.lower(), listener.field
-    for kind in (kinds.HTTP_ROUTE, kinds.GRPC_ROUTE, kinds.TLS_ROUTE):
-        for route in _seen(cluster, kind, []):
-            for spot in route.each("spec", "hostnames"):
-                if spot.text():
-                    yield spot.text().lower(), spot

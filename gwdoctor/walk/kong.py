@@ -1,17 +1,13 @@
-"""Kong: one router over Ingresses and the routes of its Gateways.
+"""Kong: where it is reached, the certificate that it shows, and what its routes do.
 
-Rules: KIC main (release 3.5) internal/dataplane/translator/subtranslator: ingress_atc.go and
-httproute_atc.go for the priorities of the expressions router; Kong 3.9 kong/router/transform.lua
-for those of the other flavours. Kong does not isolate listeners: every route is served on every
-port of its proxy (KIC issue 2606).
+Rules: KIC main (release 3.5) internal/dataplane/translator. Kong does not isolate listeners: every
+route is served on every port of its proxy (KIC issue 2606).
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
 from gwdoctor import kinds
 from gwdoctor.cluster import Cluster, OutOfView
@@ -19,17 +15,16 @@ from gwdoctor.model import Field, Resource
 from gwdoctor.resolve import (
     gateway_api,
     hosts,
-    ingress,
     istio_mesh,
     kong,
     kong_plugins,
     kong_pods,
     services,
 )
-from gwdoctor.walk import backends, gateways, http_rules, matching, tls
+from gwdoctor.walk import backends, http_rules, kong_router, planes, tls
 from gwdoctor.walk.backends import Caller, Target
 from gwdoctor.walk.hops import Hop, State, Way, unseen
-from gwdoctor.walk.http_rules import Match
+from gwdoctor.walk.kong_router import PREFIX, Candidate, Plane
 from gwdoctor.walk.request import Request
 
 #: What it reads.
@@ -43,71 +38,12 @@ KINDS = (
     kinds.POD,
     kinds.SERVICE,
 )
-_PREFIX = "konghq.com/"
 _DEFAULT_CERTIFICATE = "Kong's default certificate (CN=localhost unless KONG_SSL_CERT is set)"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Plane:
-    """One Kong: the Ingresses of a class, and the Gateways of Kong's classes with them.
-
-    Which controller serves which Gateway is known only where there is one class.
-    """
-
-    name: str
-    ingresses: tuple[Resource, ...]
-    gateways: tuple[Resource, ...]
-
-
-def planes(cluster: Cluster) -> Sequence[Plane]:
-    """Every Kong that something is meant for."""
-    return cluster.derive(_planes)
-
-
-def _planes(cluster: Cluster) -> Sequence[Plane]:
-    by_class: dict[str, list[Resource]] = defaultdict(list)
-    try:
-        served = kong.ingresses(cluster) if cluster.may_hold(kinds.INGRESS) else ()
-    except OutOfView:
-        served = ()
-    for one in served:
-        if not ingress.is_acme_solver(one):
-            by_class[ingress.served_class(one, cluster, ingress.KONG)].append(one)
-    keys = kong.gateways(cluster) if cluster.may_hold(kinds.GATEWAY) else frozenset()
-    found = tuple(
-        gateway for key in sorted(keys) if (gateway := cluster.get(kinds.GATEWAY, *key)) is not None
-    )
-    if len(by_class) <= 1:
-        name = next(iter(by_class), "")
-        members = tuple(by_class.get(name, ()))
-        return (Plane(name, members, found),) if members or found else ()
-    return (
-        *(Plane(name, tuple(members), ()) for name, members in sorted(by_class.items())),
-        *((Plane("", (), found),) if found else ()),
-    )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Candidate:
-    """A route of Kong that may take the request.
-
-    `priority` is that of the expressions router, `compatible` that of the other flavours; the
-    higher comes first. `passes` is the answer.
-    """
-
-    root: Resource
-    field: Field
-    says: str
-    host: str
-    passes: bool | None
-    priority: tuple[int, ...]
-    compatible: tuple[int, ...]
-    match: Match | None = None
 
 
 def ways(request: Request, cluster: Cluster) -> Iterator[Way]:
     """The way through each Kong."""
-    for plane in planes(cluster):
+    for plane in kong_router.planes(cluster):
         way = _through(plane, request, cluster)
         if way is not None:
             yield way
@@ -119,7 +55,9 @@ def _through(plane: Plane, request: Request, cluster: Cluster) -> Way | None:
     entry, way.addresses = _entry(plane, request, cluster)
     way.hops.append(entry)
     way.hops += _listener(plane, request, cluster)
-    found = sorted(candidates(plane, request, cluster), key=lambda c: c.priority, reverse=True)
+    found = sorted(
+        kong_router.candidates(plane, request, cluster), key=lambda c: c.priority, reverse=True
+    )
     passing = [one for one in found if one.passes]
     way.is_named = any(one.host for one in found)
     if request.is_tls:
@@ -139,9 +77,9 @@ def _through(plane: Plane, request: Request, cluster: Cluster) -> Way | None:
             hop = unseen("route", hidden)
         way.hops.append(hop)
         return way
-    winner, doubt = _winner(found, cluster)
+    winner, doubt = kong_router.winner(found, cluster)
     way.answers = True
-    hop = Hop("route", _said(winner, passing), winner.field, spots=(winner.root,))
+    hop = Hop("route", kong_router.said(winner, passing), winner.field, spots=(winner.root,))
     hop.unverified = doubt
     way.hops.append(hop)
     _take(way, winner, request, plane, cluster)
@@ -160,7 +98,7 @@ def _has_listener(plane: Plane, request: Request, cluster: Cluster) -> bool:
     return any(
         one.hostname and hosts.suffix_covers(one.hostname, request.host)
         for gateway in plane.gateways
-        for one in gateways.listeners_of(gateway, cluster)
+        for one in planes.listeners_of(gateway, cluster)
     )
 
 
@@ -171,11 +109,11 @@ def _entry(plane: Plane, request: Request, cluster: Cluster) -> tuple[Hop, tuple
     """The proxy's Service, and its controllers, whose ills are ills of every route."""
     told: list[str] = []
     for gateway in plane.gateways:
-        told += gateways.addresses(gateway, cluster)
+        told += planes.addresses(gateway, cluster)
     for one in plane.ingresses:
         for entry in one.each("status", "loadBalancer", "ingress"):
             told += [entry.text("ip"), entry.text("hostname")]
-    pods = [one.pod for one in _proxies(cluster)]
+    pods = [one.pod for one in kong_router.proxies(cluster)]
     spots: list[Field] = [*plane.gateways]
     with contextlib.suppress(OutOfView):
         spots += [one.pod for one in kong_pods.controllers(cluster) if _serves(one, plane)]
@@ -187,7 +125,7 @@ def _entry(plane: Plane, request: Request, cluster: Cluster) -> tuple[Hop, tuple
         spots += [found] if found is not None else []
     fronts = _fronts(pods, cluster)
     for service in fronts:
-        told += gateways.of_balancer(service)
+        told += planes.of_balancer(service)
     addresses = tuple(dict.fromkeys(address for address in told if address))
     for service in fronts:
         port = services.port(service, request.port)
@@ -210,18 +148,6 @@ def _entry(plane: Plane, request: Request, cluster: Cluster) -> tuple[Hop, tuple
     )
     hop.unverified = "the ports that it is reached on"
     return hop, addresses
-
-
-def _proxies(cluster: Cluster) -> tuple[kong_pods.Container, ...]:
-    """The containers of Kong Gateway that are seen."""
-    try:
-        return cluster.derive(_all_proxies)
-    except OutOfView:
-        return ()
-
-
-def _all_proxies(cluster: Cluster) -> tuple[kong_pods.Container, ...]:
-    return tuple(kong_pods.proxies(cluster))
 
 
 def _serves(controller: kong_pods.Container, plane: Plane) -> bool:
@@ -252,9 +178,9 @@ def _fronts(pods: Sequence[Resource], cluster: Cluster) -> list[Resource]:
 
 def _listener(plane: Plane, request: Request, cluster: Cluster) -> Iterator[Hop]:
     """The listener that has the name on this port: Kong's router does not ask for it."""
-    own = [one for gateway in plane.gateways for one in gateways.listeners_of(gateway, cluster)]
+    own = [one for gateway in plane.gateways for one in planes.listeners_of(gateway, cluster)]
     on_port = [one for one in own if one.port == request.port]
-    chosen = gateways.choose(on_port, request)
+    chosen = planes.choose(on_port, request)
     if chosen is not None:
         says = (
             f"{chosen.name}, port {chosen.port} {chosen.protocol}, "
@@ -286,7 +212,7 @@ def _certificate(plane: Plane, request: Request, cluster: Cluster) -> list[Hop]:
                     (order, entry.at("secretName"), one.namespace, entry.text("secretName"))
                 )
     for gateway in plane.gateways:
-        for listener in gateways.listeners_of(gateway, cluster):
+        for listener in planes.listeners_of(gateway, cluster):
             if listener.tls_mode != "Terminate":
                 continue
             pattern = listener.hostname.lower()
@@ -319,218 +245,6 @@ def _certificate(plane: Plane, request: Request, cluster: Cluster) -> list[Hop]:
 # --- routes ------------------------------------------------------------------------------
 
 
-def candidates(plane: Plane, request: Request, cluster: Cluster) -> Iterator[Candidate]:
-    """Every route of Kong for the host, and whether it takes the request."""
-    for one in plane.ingresses:
-        yield from _of_ingress(one, request)
-    defaults = [one for one in plane.ingresses if one.has("spec", "defaultBackend")]
-    for one in sorted(defaults, key=lambda i: (i.created or "~", i.ref))[:1]:
-        yield Candidate(
-            one, one.at("spec", "defaultBackend"), "the default backend", "", True, (3, 0), (-1,)
-        )
-    known = gateways.attachments(cluster)
-    for gateway in plane.gateways:
-        for listener in gateways.listeners_of(gateway, cluster):
-            for route in known.at.get(listener.field, ()):
-                if route.ref.kind in (kinds.HTTP_ROUTE, kinds.GRPC_ROUTE):
-                    yield from _of_route(route, request)
-
-
-def _of_route(route: Resource, request: Request) -> Iterator[Candidate]:
-    names = [name.lower() for name in route.texts("spec", "hostnames")] or [""]
-    kind = 2 if route.ref.kind == kinds.HTTP_ROUTE else 1
-    snis = _list(route, "snis")
-    for name in names:
-        if name and not hosts.suffix_covers(name, request.host):
-            continue
-        for match in http_rules.matches(route, name, request):
-            passes = match.passes
-            if snis and request.is_tls:
-                passes = matching.every((passes, request.sni in snis))
-            counts = (len(match.field.each("headers")), len(match.field.each("queryParams")))
-            has_method = bool(match.field.text("method"))
-            plain = bool(name) and not name.startswith("*")
-            age = tuple(-ord(c) for c in (route.created or "~"))
-            order = (
-                kind,
-                int(plain),
-                len(name),
-                int(match.path_type == "Exact"),
-                int(match.path_type == "RegularExpression"),
-                len(match.path) - 1,
-                int(has_method),
-                *counts,
-                *age,
-                -match.number,
-            )
-            fields = bool(name) + True + bool(counts[0]) + has_method + bool(snis)
-            regex = match.path_type != "PathPrefix"
-            other = (fields, int(plain), counts[0], int(regex), 0 if regex else len(match.path))
-            says = f"{name or 'any host'}, rule {match.number}: {match}"
-            yield Candidate(route, match.rule, says, name, passes, order, other, match)
-
-
-def _of_ingress(owner: Resource, request: Request) -> Iterator[Candidate]:
-    """KIC makes one route of the paths of an Ingress, host and Service port together."""
-    aliases = _list(owner, "host-aliases")
-    together: dict[tuple[object, ...], list[Field]] = defaultdict(list)
-    for rule in owner.each("spec", "rules"):
-        names = [n for n in (rule.text("host").lower(), *aliases) if n]
-        if names and not any(hosts.suffix_covers(name, request.host) for name in names):
-            continue
-        for path in rule.each("http", "paths"):
-            port = path.at("backend", "service", "port")
-            key = (
-                rule.text("host").lower(),
-                path.text("backend", "service", "name"),
-                port.text("name") or port.number("number"),
-            )
-            together[key].append(path)
-    headers = {
-        key.removeprefix(f"{_PREFIX}headers."): tuple(v.strip() for v in field.text().split(","))
-        for key, field in owner.entries("metadata", "annotations")
-        if key.startswith(f"{_PREFIX}headers.")
-    }
-    methods = tuple(m.upper() for m in _list(owner, "methods"))
-    snis = _list(owner, "snis")
-    outside: list[bool | None] = [not methods or request.method in methods]
-    outside += [_header(request, name, values) for name, values in headers.items()]
-    if snis and request.is_tls:
-        outside.append(request.sni in snis)
-    for (host, _, _), paths in together.items():
-        names = [n for n in (str(host), *aliases) if n]
-        plain = bool(names) and not any(n.startswith("*") for n in names)
-        fields = bool(names) + 1 + bool(headers) + bool(methods) + bool(snis)
-        regex = any(_sort(path, owner) != "plain" for path in paths)
-        longest = max(_length(path, owner) for path in paths)
-        order = (3, fields, len(headers), int(plain), int(regex), longest)
-        given = owner.annotation(f"{_PREFIX}regex-priority")
-        urgent = int(given) if given.lstrip("-").isdigit() else 0
-        best = http_rules.best_host(names, request.host) or ""
-        for path in paths:
-            passes = matching.every((_path(path, owner, request.path), *outside))
-            is_regex = _is_regex(path, owner, request.path)
-            other = (
-                fields,
-                int(plain),
-                len(headers),
-                int(is_regex),
-                urgent if is_regex else 0,
-                0 if is_regex else _length(path, owner),
-            )
-            sort = path.text("pathType") or "ImplementationSpecific"
-            says = f"{best or 'any host'}, {sort} {path.text('path') or '/'}"
-            yield Candidate(owner, path, says, best, passes, order, other)
-
-
-def _list(owner: Resource, key: str) -> tuple[str, ...]:
-    return kong_plugins.names(owner.annotation(f"{_PREFIX}{key}"))
-
-
-def _header(request: Request, name: str, values: tuple[str, ...]) -> bool | None:
-    sent = request.headers.get(name.lower(), ())
-    return matching.some(
-        matching.fits(value[2:], one, whole=False) if value.startswith("~*") else one == value
-        for value in values
-        for one in sent
-    )
-
-
-def _prefix(owner: Resource) -> str:
-    return owner.annotation(f"{_PREFIX}regex-prefix") or "/~"
-
-
-def _sort(path: Field, owner: Resource) -> str:
-    """plain, or what becomes an expression: Exact and Prefix do, in the older router."""
-    if path.text("pathType") in ("Exact", "Prefix"):
-        return "both" if path.text("pathType") == "Prefix" else "regex"
-    return "regex" if path.text("path").startswith(_prefix(owner)) else "plain"
-
-
-def _is_regex(path: Field, owner: Resource, asked: str) -> bool:
-    """Whether it is an expression that takes this request: of a Prefix only for the path itself."""
-    sort = _sort(path, owner)
-    base = path.text("path").strip("/")
-    return sort == "regex" or (sort == "both" and bool(base) and asked == f"/{base}")
-
-
-def _length(path: Field, owner: Resource) -> int:
-    value = path.text("path")
-    match path.text("pathType"):
-        case "Exact":
-            return 1 + len(value.lstrip("/"))
-        case "Prefix":
-            base = value.strip("/")
-            return 2 + len(base) if base else 1
-    return len(value.removeprefix(_prefix(owner)))
-
-
-def _path(path: Field, owner: Resource, asked: str) -> bool | None:
-    value = path.text("path")
-    match path.text("pathType"):
-        case "Exact":
-            return asked == "/" + value.lstrip("/")
-        case "Prefix":
-            base = value.strip("/")
-            return not base or matching.under(f"/{base}", asked)
-    if value.startswith(_prefix(owner)):
-        return matching.fits(value.removeprefix(_prefix(owner)) or "/", asked, whole=False)
-    return asked.startswith(value or "/")
-
-
-def _winner(found: Sequence[Candidate], cluster: Cluster) -> tuple[Candidate, str]:
-    """The route that Kong takes, and what is not certain about it."""
-    flavours = _flavours(cluster)
-    expressions = _first(found, lambda one: one.priority)
-    compatible = _first(found, lambda one: one.compatible)
-    flavour = next(iter(flavours)) if len(flavours) == 1 else ""
-    winner = expressions if flavour == "expressions" or not flavour else compatible
-    passing = [one for one in found if one.passes]
-    doubts = []
-    if not flavour and expressions.field != compatible.field:
-        doubts.append(
-            "the router_flavor of the proxy is not seen: with another than expressions "
-            f"{compatible.root.ref} takes it"
-        )
-    is_by_priority = winner is expressions and flavour != "compatible"
-
-    def order(one: Candidate) -> tuple[int, ...]:
-        return one.priority if is_by_priority else one.compatible
-
-    ties = [o for o in passing if order(o) == order(winner) and o.root != winner.root]
-    if ties:
-        doubts.append(f"{ties[0].root.ref} has the same priority: Kong takes one of them")
-    elif not is_by_priority and any(o.match is not None for o in passing) and len(passing) > 1:
-        doubts.append("the order of HTTPRoutes without the expressions router")
-    if any(one.passes is None and order(one) > order(winner) for one in found):
-        doubts.append("a regular expression before it could not be evaluated here")
-    return winner, "; ".join(doubts)
-
-
-_Order = Callable[[Candidate], tuple[int, ...]]
-
-
-def _first(found: Sequence[Candidate], order: _Order) -> Candidate:
-    return max((one for one in found if one.passes), key=order)
-
-
-def _flavours(cluster: Cluster) -> frozenset[str]:
-    """The router_flavor of the proxies that are seen; Kong's default is traditional_compatible."""
-    found = {
-        variable.text("value")
-        if (variable := one.variable("KONG_ROUTER_FLAVOR")) is not None
-        else "traditional_compatible"
-        for one in _proxies(cluster)
-    }
-    return frozenset("expressions" if f == "expressions" else "compatible" for f in found)
-
-
-def _said(winner: Candidate, passing: Sequence[Candidate]) -> str:
-    others = list(dict.fromkeys(str(one.root.ref) for one in passing if one.root != winner.root))
-    more = f" and {len(others) - 2} more" if len(others) > 2 else ""
-    return winner.says + (f"; before {', '.join(others[:2])}{more}" if others else "")
-
-
 # --- what the route does -----------------------------------------------------------------
 
 
@@ -546,15 +260,15 @@ def _take(way: Way, winner: Candidate, request: Request, plane: Plane, cluster: 
             return
         way.hops += http_rules.filters(winner.match, request, cluster)
     told = []
-    if root.annotation(f"{_PREFIX}strip-path").lower() == "true":
+    if root.annotation(f"{PREFIX}strip-path").lower() == "true":
         told.append("the matched path is stripped")
-    if root.annotation(f"{_PREFIX}preserve-host").lower() == "false":
+    if root.annotation(f"{PREFIX}preserve-host").lower() == "false":
         told.append("the backend is asked by its own name")
-    if root.annotation(f"{_PREFIX}rewrite"):
-        told.append(f"the path becomes {root.annotation(f'{_PREFIX}rewrite')}")
+    if root.annotation(f"{PREFIX}rewrite"):
+        told.append(f"the path becomes {root.annotation(f'{PREFIX}rewrite')}")
     if told:
         hop = Hop("filter", "; ".join(told), root.at("metadata", "annotations"))
-        if root.annotation(f"{_PREFIX}rewrite"):
+        if root.annotation(f"{PREFIX}rewrite"):
             hop.unverified = "whether the feature gate RewriteURIs is on"
         way.hops.append(hop)
     targets = _targets(winner)
@@ -571,7 +285,7 @@ def _upgraded(way: Way, winner: Candidate, request: Request, cluster: Cluster) -
     if request.is_tls:
         return False
     forced = root.annotation("ingress.kubernetes.io/force-ssl-redirect").lower() == "true"
-    listed = _list(root, "protocols")
+    listed = kong_router.listed(root, "protocols")
     by_listener = False
     if not listed and winner.match is not None:
         parents = gateway_api.parents(root, cluster)
@@ -579,8 +293,8 @@ def _upgraded(way: Way, winner: Candidate, request: Request, cluster: Cluster) -
         by_listener = schemes == {"HTTPS"}
     if not forced and not by_listener and (not listed or "http" in listed):
         return False
-    field = root.at("metadata", "annotations", f"{_PREFIX}protocols")
-    status = root.annotation(f"{_PREFIX}https-redirect-status-code") or ("302" if forced else "426")
+    field = root.at("metadata", "annotations", f"{PREFIX}protocols")
+    status = root.annotation(f"{PREFIX}https-redirect-status-code") or ("302" if forced else "426")
     if status in ("301", "302", "307", "308"):
         way.redirect = http_rules.to(
             request, int(status), "https", request.host, None, request.path
@@ -677,7 +391,7 @@ def _caller(route: Resource, cluster: Cluster) -> Caller:
         hop.spots += (field, service)
         return hop
 
-    pods = [one.pod for one in _proxies(cluster)]
+    pods = [one.pod for one in kong_router.proxies(cluster)]
     metadata = [found for pod in pods if (found := _metadata(pod, cluster)) is not None]
     in_mesh = (
         {"none": False, "all": True}.get(istio_mesh.membership(metadata)) if metadata else None
@@ -694,8 +408,8 @@ def _metadata(pod: Resource, cluster: Cluster) -> Resource | None:
 
 def names(cluster: Cluster) -> Iterator[tuple[str, Field]]:
     """The host names of Kong's listeners (those of its routes are told elsewhere)."""
-    for plane in planes(cluster):
+    for plane in kong_router.planes(cluster):
         for gateway in plane.gateways:
-            for listener in gateways.listeners_of(gateway, cluster):
+            for listener in planes.listeners_of(gateway, cluster):
                 if listener.hostname:
                     yield listener.hostname.lower(), listener.field

@@ -8,7 +8,7 @@ from gwdoctor import kinds
 from gwdoctor.cluster import Cluster, OutOfView
 from gwdoctor.model import Field, Ref, Resource
 from gwdoctor.resolve import istio_mesh, istio_mtls, istio_rules, istio_virtual_services
-from gwdoctor.walk import backends, istio, istio_backends
+from gwdoctor.walk import backends, istio_backends, istio_http
 from gwdoctor.walk.backends import Caller, Target
 from gwdoctor.walk.hops import Hop, State, Way, missing, unseen
 from gwdoctor.walk.request import Request
@@ -121,11 +121,11 @@ def _by_mesh(
                 continue
             if match.number("port") not in (None, request.port):
                 continue
-            if istio.passes_match(match, request):
-                winner = istio.Tried(route, rule, match, True)
+            if istio_http.passes_match(match, request):
+                winner = istio_http.Tried(route, rule, match, True)
                 says = f"for sidecars, rule {winner.number}: {winner}"
                 way.hops.append(Hop("route", says, rule, spots=(route,)))
-                istio.take(way, winner, request, "", request.port, cluster)
+                istio_http.take(way, winner, request, "", request.port, cluster)
                 return True
     says = f"no rule for sidecars takes {request.method} {request.path}: 404"
     way.hops.append(Hop("route", says, route.at("spec", "http"), State.BROKEN, spots=(route,)))

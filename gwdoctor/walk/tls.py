@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 from gwdoctor import kinds
 from gwdoctor.cluster import Cluster, OutOfView
-from gwdoctor.model import Field, Ref, Resource
-from gwdoctor.resolve import certificates
+from gwdoctor.model import Field, Kind, Ref, Resource
+from gwdoctor.resolve import certificates, grants
+from gwdoctor.resolve.gateway_api import Listener
 from gwdoctor.walk.hops import Hop, State, missing, unseen
+from gwdoctor.walk.request import Request
 
 WHAT = "certificate"
 
@@ -75,3 +77,37 @@ def _judged(secret: Resource, name: str, cluster: Cluster) -> tuple[str, State]:
     if problems:
         return f"{label}: {'; '.join(problems)}", State.BROKEN
     return f"{label}, until {certificates.date(end)}", State.OK
+
+
+def of_listener(listener: Listener, request: Request, cluster: Cluster) -> list[Hop]:
+    """The certificates of a listener that ends TLS."""
+    spot = listener.field.at("tls")
+    references = list(listener.field.each("tls", "certificateRefs"))
+    if not references:
+        options = listener.field.has("tls", "options")
+        says = "the listener names none" + ("; its options may, to its controller" * options)
+        return [Hop("certificate", says, spot, State.UNSEEN if options else State.BROKEN)]
+    found: list[tuple[Field, str, str]] = []
+    refused: list[Hop] = []
+    owner = listener.owner
+    for reference in references:
+        kind = Kind(reference.text("kind") or "Secret", reference.text("group"))
+        namespace = reference.text("namespace") or owner.namespace
+        name = reference.text("name")
+        if kind != kinds.SECRET:
+            refused.append(
+                Hop("certificate", f"{kind} {name} is not read", reference, State.UNSEEN)
+            )
+            continue
+        try:
+            granted = grants.permits(
+                cluster, owner.ref.kind, owner.namespace, kinds.SECRET, namespace, name
+            )
+        except OutOfView as hidden:
+            refused.append(unseen("grant", hidden))
+            granted = True
+        if not granted:
+            says = f"no ReferenceGrant in {namespace} lets this {owner.ref.kind.name} use Secret {name}"
+            refused.append(Hop("certificate", says, reference, State.BROKEN))
+        found.append((reference, namespace, name))
+    return [*refused, *shown(found, request.sni or request.host, cluster)]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from gwdoctor.cluster import Cluster, OutOfView
 from gwdoctor.model import Kind
 from gwdoctor.resolve import hosts
-from gwdoctor.walk import gateways, ingresses, istio, kong, mesh
+from gwdoctor.walk import gateways, gateways_near, ingresses, istio, kong, mesh
 from gwdoctor.walk.hops import Hop, Near, State, Step, Walk, Way, unseen
 from gwdoctor.walk.request import Request
 
@@ -141,7 +141,7 @@ def _returns(walk: Walk, position: int, way: Way) -> bool:
 def _near(request: Request, cluster: Cluster) -> list[Near]:
     """What has the host and does not take it, then names that look like it."""
     found: dict[tuple[object, ...], Near] = {}
-    for system in (gateways, istio, ingresses):
+    for system in (gateways_near, istio, ingresses):
         try:
             for one in system.near(request, cluster):
                 found.setdefault((one.field, one.says), one)
@@ -157,7 +157,7 @@ def _near(request: Request, cluster: Cluster) -> list[Near]:
 
 def _alike(request: Request, cluster: Cluster) -> Iterator[Near]:
     places: dict[str, Near] = {}
-    for system in (gateways, istio, kong, ingresses):
+    for system in (gateways_near, istio, kong, ingresses):
         try:
             for name, field in system.names(cluster):
                 if not hosts.suffix_covers(name, request.host):
