@@ -80,7 +80,7 @@ def test_every_command_of_the_readme_exists(here: Here, words: list[str]) -> Non
 
 
 def test_every_flag_that_the_readme_names_exists(here: Here) -> None:
-    page = here("scan", "--help").out + here("fix", "--help").out
+    page = "".join(here(command, "--help").out for command in ("scan", "fix", "why"))
     other = {"--server-side"}
 
     for flag in set(re.findall(r"`(--[a-z-]+)`", README)) - other:

@@ -146,6 +146,8 @@ def _ending(found: Walk, report: Report, seen: Seen) -> Ending:
         return Ending(Exit.MISTAKE, f"gwdoctor failed in {count(len(bugs), 'check')}: a bug")
     if report.incomplete:
         return Ending(Exit.INCOMPLETE, "incomplete: the deadline (--timeout) came first")
+    if found.state is State.UNSEEN and not found.is_answered:
+        return Ending(Exit.INCOMPLETE, "nothing that was seen takes it, and not all was seen")
     if found.state is State.UNSEEN:
         return Ending(Exit.INCOMPLETE, "not everything on the way could be seen")
     if any(note.problem == "broken" for note in seen.notes):

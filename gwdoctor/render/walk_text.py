@@ -75,8 +75,8 @@ class _Lines:
             yield from self._folded("Nothing that was seen takes this request.")
         elif len(step.ways) > 1:
             yield from self._folded(
-                f"{len(step.ways)} entries answer for it; which one it comes to is up to DNS and "
-                "load balancers."
+                f"{count(len(step.ways), 'entry', 'entries')} of the cluster have the host; DNS and "
+                "load balancers decide which one it comes to."
             )
         for way in step.ways:
             yield ""

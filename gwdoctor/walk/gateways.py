@@ -74,7 +74,8 @@ def _through(plane: Plane, request: Request, cluster: Cluster) -> Way | None:
     if request.is_tls and listener.protocol == "HTTP":
         way.hops.append(_balancer(listener, owner, request, cluster))
     way.hops.append(_listener(listener, on_port, request, cluster))
-    way.is_named = bool(listener.hostname)
+    way.is_covered = bool(listener.hostname)
+    way.is_named = listener.hostname.lower() == (request.sni or request.host)
     if listener.tls_mode == "Passthrough" or listener.protocol in ("TLS", "TCP"):
         passthrough.pass_through(way, listener, request, plane, cluster)
         return way
@@ -227,7 +228,7 @@ def _route(
             if fitting is not None:
                 by_name[fitting].append(route)
     hostname = http_rules.best_host(by_name, request.host)
-    hidden = planes.may_hide(listener, owner, known)
+    hidden = planes.may_hide(listener, cluster)
     if hostname is None:
         says = f"no route at this listener has {request.host}"
         way.hops.append(planes.no_route(says, listener, hidden))

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from gwdoctor.cluster import OutOfView
-from gwdoctor.model import Field, Finding, Kind, Ref
+from gwdoctor.cluster import Cluster, OutOfView
+from gwdoctor.model import Field, Finding, Gap, Kind, Ref
 from gwdoctor.walk.request import Request
 
 
@@ -62,6 +62,17 @@ def unseen(what: str, hidden: OutOfView, ref: Ref | None = None) -> Hop:
     return Hop(what, f"not seen: {gap}", state=State.UNSEEN, ref=ref, rbac=gap.rbac)
 
 
+def elsewhere(cluster: Cluster, *kinds: Kind) -> OutOfView | None:
+    """Why there may be more objects of these kinds than are seen; None where there cannot be."""
+    for gap in cluster.gaps:
+        if gap.kind in kinds and gap.claimed and not gap.name:
+            return OutOfView(gap)
+    for kind in kinds:
+        if cluster.namespaces is not None and cluster.installed(kind):
+            return OutOfView(Gap(kind=kind, reason="only some namespaces were read"))
+    return None
+
+
 def missing(what: str, kind: Kind, namespace: str, name: str, field: Field, says: str) -> Hop:
     """A hop that is not there: the reference to it is what one would mend."""
     return Hop(what, says, state=State.BROKEN, ref=Ref(kind, namespace, name), spots=(field,))
@@ -91,8 +102,9 @@ class Redirect:
 class Way:
     """How one entry of the cluster takes a request.
 
-    `key` tells entries apart over several steps. `is_named`: some listener or route here has the
-    host by name or wildcard, not only because it takes any. `answers`: a route takes the request.
+    `key` tells entries apart over several steps. `is_named`: a listener here has the very host, or
+    a route by name or wildcard; `is_covered`: a listener by a wildcard. `answers`: a route takes
+    the request.
     """
 
     system: str
@@ -103,6 +115,7 @@ class Way:
     branches: list[Branch] = dataclasses.field(default_factory=list)
     redirect: Redirect | None = None
     is_named: bool = False
+    is_covered: bool = False
     answers: bool = False
     is_elsewhere: bool = False  #: the client connects to an address that is not one of this entry
 

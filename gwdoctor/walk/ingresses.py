@@ -17,7 +17,7 @@ from gwdoctor.model import Field, Resource
 from gwdoctor.resolve import hosts, ingress, outside_callers
 from gwdoctor.walk import backends, http_rules, matching, tls
 from gwdoctor.walk.backends import Caller
-from gwdoctor.walk.hops import Hop, Near, State, Way
+from gwdoctor.walk.hops import Hop, Near, State, Way, elsewhere
 from gwdoctor.walk.kong import ingress_target
 from gwdoctor.walk.request import Request
 
@@ -139,7 +139,11 @@ def _through(plane: Plane, request: Request, cluster: Cluster) -> Way | None:
     if winner is None:
         says = f"no path of {hostname or 'any host'} takes {request.path}: 404"
         hop = Hop("route", says, chosen.at("spec", "rules"), State.BROKEN, spots=(chosen,))
-        if any(passes is None for _, _, passes in tried):
+        hidden = elsewhere(cluster, kinds.INGRESS)
+        if hidden is not None:
+            hop.state, hop.rbac = State.UNSEEN, hidden.gap.rbac
+            hop.says += f" (not seen: {hidden.gap})"
+        elif any(passes is None for _, _, passes in tried):
             hop.state, hop.unverified = State.UNSEEN, _NOT_KNOWN
         way.hops.append(hop)
         return way

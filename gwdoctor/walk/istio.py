@@ -21,7 +21,7 @@ from gwdoctor.resolve import (
 )
 from gwdoctor.resolve.istio_gateways import Server, Workload
 from gwdoctor.walk import backends, http_rules, istio_backends, istio_http, tls
-from gwdoctor.walk.hops import Hop, Near, State, Way, unseen
+from gwdoctor.walk.hops import Hop, Near, State, Way, elsewhere, unseen
 from gwdoctor.walk.planes import of_balancer
 from gwdoctor.walk.request import Request
 
@@ -66,7 +66,8 @@ def _through(workload: Workload, request: Request, cluster: Cluster) -> Way | No
     way.hops.append(_entry(workload, request))
     way.hops.append(_server(chosen, servers, request))
     name = request.sni if chosen.is_tls else request.host
-    way.is_named = any(n != "*" and hosts.suffix_covers(n, name) for n in chosen.names)
+    way.is_covered = any(n != "*" and hosts.suffix_covers(n, name) for n in chosen.names)
+    way.is_named = name in chosen.names
     if chosen.redirects:
         way.answers = True
         if request.is_tls:
@@ -140,12 +141,10 @@ def _entry(workload: Workload, request: Request) -> Hop:
         hop = Hop("gateway", says, workload.services[0].at("spec", "ports"), spots=workload.pods)
         hop.unverified = "whether clients reach that port"
         return hop
-    hop = Hop(
-        "gateway",
-        "its Pods or their Service are not in the picture",
-        spots=workload.pods,
-        state=State.UNSEEN if not workload.pods else State.OK,
-    )
+    if not workload.pods:
+        return Hop("gateway", "its Pods are not in the picture", state=State.UNSEEN)
+    hop = Hop("gateway", "no Service of its Pods is in the picture", spots=workload.pods)
+    hop.unverified = "whether clients reach its Pods"
     return hop
 
 
@@ -304,9 +303,8 @@ def _http(
 
 def _unrouted(chosen: Server, request: Request, cluster: Cluster) -> Hop:
     says = f"no VirtualService at this server has {request.host}: 404"
-    try:
-        cluster.every(kinds.VIRTUAL_SERVICE)
-    except OutOfView as hidden:
+    hidden = elsewhere(cluster, kinds.VIRTUAL_SERVICE)
+    if hidden is not None:
         hop = unseen("route", hidden)
         hop.says = f"{says} ({hop.says})"
         return hop

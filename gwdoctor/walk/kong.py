@@ -23,7 +23,7 @@ from gwdoctor.resolve import (
 )
 from gwdoctor.walk import backends, http_rules, kong_router, planes, tls
 from gwdoctor.walk.backends import Caller, Target
-from gwdoctor.walk.hops import Hop, State, Way, unseen
+from gwdoctor.walk.hops import Hop, State, Way, elsewhere, unseen
 from gwdoctor.walk.kong_router import PREFIX, Candidate, Plane
 from gwdoctor.walk.request import Request
 
@@ -72,7 +72,7 @@ def _through(plane: Plane, request: Request, cluster: Cluster) -> Way | None:
         )
         hop = Hop("route", f"{says}: 404 no Route matched with those values", state=State.BROKEN)
         hop.field = found[0].field if found else None
-        hidden = _hidden(cluster)
+        hidden = elsewhere(cluster, kinds.INGRESS, kinds.HTTP_ROUTE)
         if hidden is not None:
             hop = unseen("route", hidden)
         way.hops.append(hop)
@@ -84,14 +84,6 @@ def _through(plane: Plane, request: Request, cluster: Cluster) -> Way | None:
     way.hops.append(hop)
     _take(way, winner, request, plane, cluster)
     return way
-
-
-def _hidden(cluster: Cluster) -> OutOfView | None:
-    for kind in (kinds.INGRESS, kinds.HTTP_ROUTE):
-        for gap in cluster.gaps:
-            if gap.kind == kind and gap.claimed and not gap.name:
-                return OutOfView(gap)
-    return None
 
 
 def _has_listener(plane: Plane, request: Request, cluster: Cluster) -> bool:

@@ -38,9 +38,7 @@ def pass_through(
         says = (
             f"no route at this listener has {request.sni or request.host}: the connection is reset"
         )
-        way.hops.append(
-            planes.no_route(says, listener, planes.may_hide(listener, plane.first, known))
-        )
+        way.hops.append(planes.no_route(says, listener, planes.may_hide(listener, cluster)))
         return
     way.is_named = way.is_named or bool(best)
     way.answers = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from gwdoctor import kinds
 from gwdoctor.cluster import Cluster, OutOfView
@@ -18,7 +18,7 @@ from gwdoctor.resolve import (
 )
 from gwdoctor.resolve.gateway_api import Listener, Parent
 from gwdoctor.walk import http_rules
-from gwdoctor.walk.hops import Hop, State, unseen
+from gwdoctor.walk.hops import Hop, State, elsewhere, unseen
 from gwdoctor.walk.request import Request
 
 
@@ -29,7 +29,6 @@ class Attachments:
     at: Mapping[Field, Sequence[Resource]]
     refused: Sequence[Parent]
     hidden: Sequence[tuple[Resource, OutOfView]]
-    unread: Sequence[OutOfView] = field(default_factory=tuple)
 
 
 def attachments(cluster: Cluster) -> Attachments:
@@ -41,9 +40,8 @@ def _attachments(cluster: Cluster) -> Attachments:
     at: dict[Field, dict[Resource, None]] = defaultdict(dict)
     refused: list[Parent] = []
     hidden: list[tuple[Resource, OutOfView]] = []
-    unread: list[OutOfView] = []
     for kind in gateway_api.ROUTES:
-        for route in seen(cluster, kind, unread):
+        for route in seen(cluster, kind):
             try:
                 parents = gateway_api.parents(route, cluster)
             except OutOfView as gap:
@@ -57,24 +55,17 @@ def _attachments(cluster: Cluster) -> Attachments:
                     at[one.field][route] = None
                 if not served:
                     refused.append(parent)
-    return Attachments(
-        {spot: tuple(routes) for spot, routes in at.items()}, refused, hidden, unread
-    )
+    return Attachments({spot: tuple(routes) for spot, routes in at.items()}, refused, hidden)
 
 
-def seen(cluster: Cluster, kind: Kind, unread: list[OutOfView]) -> Sequence[Resource]:
-    """What is seen of a kind; a gap that may hide more of it is noted."""
+def seen(cluster: Cluster, kind: Kind) -> Sequence[Resource]:
+    """What is seen of a kind."""
     if not cluster.may_hold(kind):
         return ()
     try:
-        found = cluster[kind]
-    except OutOfView as gap:
-        unread.append(gap)
+        return cluster[kind]
+    except OutOfView:
         return ()
-    unread += [
-        OutOfView(gap) for gap in cluster.gaps if gap.kind == kind and gap.claimed and not gap.name
-    ]
-    return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -226,9 +217,13 @@ def no_route(says: str, listener: Listener, hidden: OutOfView | None) -> Hop:
     return Hop("route", says, listener.field, State.BROKEN)
 
 
-def may_hide(listener: Listener, owner: Resource, known: Attachments) -> OutOfView | None:
+def may_hide(listener: Listener, cluster: Cluster) -> OutOfView | None:
     """Why there may be routes of a listener that are not seen."""
-    for gap in known.unread:
-        if gateway_api.fits_protocol(listener, gap.gap.kind):
-            return gap
-    return None
+    fitting = [kind for kind in gateway_api.ROUTES if gateway_api.fits_protocol(listener, kind)]
+    hidden = elsewhere(cluster, *fitting)
+    own = listener.owner.namespace
+    if hidden is not None and not hidden.gap.rbac and cluster.namespaces is not None:
+        takes = listener.field.text("allowedRoutes", "namespaces", "from") or "Same"
+        if takes == "Same" and own in cluster.namespaces:
+            return None
+    return hidden

@@ -9,7 +9,7 @@ from gwdoctor.cluster import Cluster, OutOfView
 from gwdoctor.model import Kind
 from gwdoctor.resolve import hosts
 from gwdoctor.walk import gateways, gateways_near, ingresses, istio, kong, mesh
-from gwdoctor.walk.hops import Hop, Near, State, Step, Walk, Way, unseen
+from gwdoctor.walk.hops import Hop, Near, State, Step, Walk, Way, elsewhere, unseen
 from gwdoctor.walk.request import Request
 
 #: What a walk reads, whatever checks are run.
@@ -60,28 +60,23 @@ def _step(request: Request, cluster: Cluster) -> Step:
         except OutOfView as hidden:
             if hidden.gap.claimed:
                 step.unseen.append(unseen("gateway", hidden))
-    named = [way for way in step.ways if way.is_named]
-    if named or any(way.answers for way in step.ways):
-        # one that only takes any name, and has nothing for this one, is no way in
+    if any(way.answers for way in step.ways):  # a listener that takes it and routes it nowhere
         step.ways = [way for way in step.ways if way.is_named or way.answers]
+    elif any(way.is_named or way.is_covered for way in step.ways):
+        step.ways = [way for way in step.ways if way.is_named or way.is_covered]
     if request.address:
         for way in step.ways:
             way.is_elsewhere = bool(way.addresses) and request.address not in way.addresses
     step.ways.sort(key=lambda way: (way.is_elsewhere, not way.answers))
     if not any(way.answers for way in step.ways):
         step.near = _near(request, cluster)
-        step.unseen += _gaps(cluster)
+        more = elsewhere(cluster, *_ENTRIES)
+        if more is not None and not step.unseen:
+            step.unseen.append(unseen("gateway", more))
     return step
 
 
-def _gaps(cluster: Cluster) -> Iterator[Hop]:
-    """The kinds that could hold a way in and were not read."""
-    for gap in cluster.gaps:
-        if gap.claimed and not gap.name and gap.kind in _ENTRIES:
-            yield unseen("gateway", OutOfView(gap))
-
-
-_ENTRIES = frozenset(
+_ENTRIES = tuple(
     kind
     for kind in KINDS
     if kind.name

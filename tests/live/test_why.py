@@ -58,6 +58,14 @@ def test_each_document_breaks_and_its_finding_stands_on_the_way(broken: ControlP
         assert any(hop["after_break"] for hop in hops(done))
 
 
+def test_what_nothing_takes_is_broken_where_all_was_seen(broken: ControlPlane) -> None:
+    done = why(broken, "https://apis.minio.example.com/")
+
+    assert done.code == 1, done.err
+    near = [near["says"] for step in json.loads(done.out)["steps"] for near in step["near"]]
+    assert "has api.minio.example.com" in near
+
+
 def test_a_symptom_finds_its_cause_in_the_cluster(broken: ControlPlane) -> None:
     text = 'readv() failed (104: Connection reset by peer), upstream: "http://10.0.0.20:9000/"'
     read = "Client sent an HTTP request to an HTTPS server."
