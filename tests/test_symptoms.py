@@ -107,6 +107,8 @@ def test_what_says_nothing_finds_nothing(text: str) -> None:
 def test_a_status_is_not_any_number() -> None:
     assert "service/no-ready-endpoint" not in checks("HTTP/1.1 404 Not Found")
     assert "istio/misdirected-lua-answers-every-request" not in checks("HTTP/2 404")
+    assert "gateway-api/parent-missing" in checks("404 NR route_not_found")
+    assert "gateway-api/parent-missing" not in checks("503 NR route_not_found")
 
 
 def test_words_of_different_lines_are_no_symptom() -> None:

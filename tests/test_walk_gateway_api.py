@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from walking import backend, hop, only, services, states, walked
+from walking import backend, cluster, hop, only, services, states, walked, with_findings
 
 from gwdoctor import kinds
 from gwdoctor.walk.hops import State
@@ -301,6 +301,35 @@ def test_a_redirect_that_leads_back_is_a_loop() -> None:
     assert walk.state is State.BROKEN
 
 
+def test_a_client_stays_with_the_entry_that_redirects_it() -> None:
+    """The other Gateway sends https back to http; who came by this one never gets there."""
+    back = "filters: [{type: RequestRedirect, requestRedirect: {scheme: http}}]"
+    other = f"""---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {{name: other, namespace: shop}}
+spec:
+  gatewayClassName: eg
+  listeners:
+  - {HTTPS}
+"""
+    text = (
+        gateway(HTTP, HTTPS)
+        + other
+        + route("redirect", f"{{{REDIRECT}}}", section="http")
+        + route("app", rule("web"), section="https")
+        + route("back", f"{{{back}}}").replace("name: edge", "name: other")
+        + ALL
+    )
+
+    walk = walked(text, "http://shop.example.com/")
+
+    (first,) = walk.steps[0].ways
+    assert first.redirect is not None
+    assert not first.redirect.loops
+    assert {way.name for way in walk.steps[1].ways} == {"Gateway shop/edge", "Gateway shop/other"}
+
+
 def test_two_redirects_to_each_other_are_a_loop() -> None:
     def to(host: str) -> str:
         return f"{{filters: [{{type: RequestRedirect, requestRedirect: {{hostname: {host}}}}}]}}"
@@ -425,6 +454,39 @@ status: {{addresses: [{{type: IPAddress, value: 203.0.113.9}}]}}
     first, other = walk.steps[0].ways
     assert (first.addresses, first.is_elsewhere) == (("203.0.113.9",), False)
     assert (other.addresses, other.is_elsewhere) == (("203.0.113.7",), True)
+
+
+def test_a_wildcard_listener_that_routes_it_nowhere_is_no_way_in_where_another_is() -> None:
+    wide = f"""---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {{name: wide, namespace: shop}}
+spec:
+  gatewayClassName: eg
+  listeners:
+  - {{name: https, port: 443, protocol: HTTPS, hostname: "*.example.com", {TLS}}}
+"""
+    text = gateway(HTTPS) + wide + route("r", rule("web")) + ALL
+
+    assert only(walked(text, "https://shop.example.com/")).name == "Gateway shop/edge"
+    nowhere = walked(gateway() + wide, "https://shop.example.com/")
+    assert only(nowhere).name == "Gateway shop/wide"
+
+
+def test_what_is_wrong_with_another_listener_does_not_touch_this_one() -> None:
+    listeners = (
+        f"{{name: a, port: 443, protocol: HTTPS, hostname: a.example.com, {TLS}}}",
+        "{name: b, port: 443, protocol: HTTPS, hostname: b.example.com, "
+        "tls: {certificateRefs: [{name: lost}]}}",
+    )
+    text = gateway(*listeners) + route("r", rule("web"), hosts="a.example.com, b.example.com") + ALL
+
+    def found(url: str) -> set[str]:
+        hops = with_findings(cluster(text), url).all_hops()
+        return {finding.check for each in hops for finding in each.findings}
+
+    assert "gateway-api/certificate-ref-missing" in found("https://b.example.com/")
+    assert "gateway-api/certificate-ref-missing" not in found("https://a.example.com/")
 
 
 def test_what_comes_near_is_told_with_the_reason() -> None:

@@ -285,7 +285,9 @@ def _taken(
 ) -> None:
     way.answers = True
     route = winner.route
-    hop = Hop("route", _said(winner, tried), winner.rule, spots=(route,))
+    hop = Hop(
+        "route", _said(winner, tried), winner.rule, spots=(route, *_bound(route, listener, cluster))
+    )
     hop.unverified = _doubt(winner, tried, plane)
     way.hops.append(hop)
     if plane.flavour == "envoy":
@@ -310,6 +312,13 @@ def _taken(
         if not targets:
             return
     way.branches = backends.branches(targets, caller(plane, owner, route, cluster), cluster)
+
+
+def _bound(route: Resource, listener: Listener, cluster: Cluster) -> Iterator[Field]:
+    """The parentRefs by which a route comes to a listener."""
+    for parent in gateway_api.parents(route, cluster):
+        if any(one.field == listener.field for one in parent.selected):
+            yield parent.field
 
 
 def _says_scheme(match: Match) -> bool:

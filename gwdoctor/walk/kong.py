@@ -79,11 +79,18 @@ def _through(plane: Plane, request: Request, cluster: Cluster) -> Way | None:
         return way
     winner, doubt = kong_router.winner(found, cluster)
     way.answers = True
-    hop = Hop("route", kong_router.said(winner, passing), winner.field, spots=(winner.root,))
+    hop = Hop("route", kong_router.said(winner, passing), winner.field, spots=_spots(winner))
     hop.unverified = doubt
     way.hops.append(hop)
     _take(way, winner, request, plane, cluster)
     return way
+
+
+def _spots(winner: Candidate) -> tuple[Field, ...]:
+    """A route as a whole, and of an Ingress the rule that the path stands in."""
+    if winner.root.ref.kind != kinds.INGRESS:
+        return (winner.root,)
+    return (winner.root, winner.root.at(*winner.field.path[:3]))
 
 
 def _has_listener(plane: Plane, request: Request, cluster: Cluster) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from gwdoctor import kinds
-from gwdoctor.model import Field, Finding, Path, Ref, Resource, Severity
+from gwdoctor.model import Field, Finding, Ref, Resource, Severity
 from gwdoctor.resolve import gateway_api
 from gwdoctor.walk.hops import Hop, State, Walk, Way, worst
 
@@ -106,8 +106,7 @@ def _score(field: Field, hop: Hop) -> tuple[int, bool] | None:
         shared = min(len(spot.path), len(field.path))
         if spot.path[:shared] != field.path[:shared]:
             continue
-        aside = isinstance(spot, Resource) and own is not None and own.ref == spot.ref
-        if aside and own is not None and _is_beside(own.path, field.path):
+        if isinstance(spot, Resource) and _is_of_another(field):
             continue
         scores.append((shared, spot is own))
     if not scores and own is None and hop.ref == field.ref:
@@ -115,9 +114,9 @@ def _score(field: Field, hop: Hop) -> tuple[int, bool] | None:
     return max(scores, default=None)
 
 
-def _is_beside(own: Path, other: Path) -> bool:
-    """Whether two paths part at an item of a list: listener 2 is not listener 1."""
-    for one, two in zip(own, other, strict=False):
-        if one != two:
-            return isinstance(one, int) and isinstance(two, int)
-    return False
+def _is_of_another(field: Field) -> bool:
+    """Whether it stands in a list of a station: what is wrong with listener 2 is not with listener 1.
+
+    The items that a walk comes by are fields of their hops, so they are found without this.
+    """
+    return field.ref.kind in _STATIONS and any(isinstance(step, int) for step in field.path)
