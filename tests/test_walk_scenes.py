@@ -136,6 +136,31 @@ spec:
     assert certificate("https://b.example.com/") == "broken"
 
 
+def test_the_backend_of_another_rule_does_not_break_this_one() -> None:
+    """It names an annotation of the route, which both rules share."""
+    manifests = scenes.manifests("000_kong_https_backend", "broken", certs.NOW)
+    (route,) = (m for m in manifests if m["metadata"]["name"] == "minio-api")
+    backend = {"name": "plain", "namespace": "minio", "port": 80}
+    rule = {"matches": [{"path": {"value": "/plain"}}], "backendRefs": [backend]}
+    route["spec"]["rules"].append(rule)
+    plain = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "plain", "namespace": "minio"},
+        "spec": {
+            "selector": {"v1.min.io/tenant": "minio"},
+            "ports": [{"name": "http", "port": 80}],
+        },
+    }
+    cluster = casefile.cluster_of([*manifests, plain])
+
+    def checks(url: str) -> set[str]:
+        return {f.check for hop in with_findings(cluster, url).all_hops() for f in hop.findings}
+
+    assert "kong/upstream-protocol-missing" in checks("https://api.minio.example.com/x")
+    assert "kong/upstream-protocol-missing" not in checks("https://api.minio.example.com/plain")
+
+
 class _Asked(Cluster):
     """A cluster of which only what a walk declares was asked for."""
 
