@@ -51,7 +51,8 @@ def test_a_broken_hop_is_exit_1_with_its_finding_and_what_would_follow(
 
     assert done.code == 1
     lines = done.out.splitlines()
-    assert lines[1] == f"GET {MINIO}"
+    assert lines[1] == "Broken: protocol (Service minio/minio)."
+    assert lines[3] == f"GET {MINIO}"
     at = next(i for i, line in enumerate(lines) if line.startswith("  broken   protocol"))
     assert "kong/upstream-protocol-missing-" in done.out
     assert lines.index("  it would go on:") > at

@@ -134,6 +134,9 @@ spec:
 
     assert certificate("https://a.example.com/") == "ok"
     assert certificate("https://b.example.com/") == "broken"
+    found = with_findings(cluster, "https://b.example.com/").all_hops()
+    standing = {finding.check for hop in found for finding in hop.findings}
+    assert "tls/host-not-covered" in standing
 
 
 def test_the_backend_of_another_rule_does_not_break_this_one() -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import ClassVar
 
 from gwdoctor.catalogue import catalogue
-from gwdoctor.cli import inputs, narrow, stdout, values
+from gwdoctor.cli import inputs, narrow, program, stdout, values
 from gwdoctor.cli.chosen import chosen
 from gwdoctor.cli.inputs import Seen
 from gwdoctor.cli.mistakes import Mistake
@@ -126,6 +126,7 @@ def _text(found: Walk, report: Report, end: Ending, *, form: str, color: bool) -
         end,
         width=stdout.width() if stdout.is_terminal() else None,
         color=color,
+        program=program.name(),
     )
 
 

@@ -29,14 +29,44 @@ def render(
     *,
     width: int | None = None,
     color: bool = False,
+    program: str = "gwdoctor",
 ) -> str:
-    """What is asked, each way with its hops, and how it ends. `width` None: nothing is folded."""
-    lines = list(_Lines(width, color).walk(walk, target, tuple(skips), end))
+    """The verdict, each way with its hops, and how it ends. `width` None: nothing is folded."""
+    lines = list(_Lines(width, color, program).walk(walk, target, tuple(skips), end))
     return "\n".join(line.rstrip(" ") for line in lines) + "\n"
 
 
+_WORDS = {
+    State.BROKEN: "Broken",
+    State.DEGRADED: "Some requests fail, or will soon",
+    State.UNSEEN: "Not seen",
+}
+_MOST_PLACES = 4
+
+
+def verdict(walk: Walk) -> str:
+    """Where it breaks, in a line."""
+    told = []
+    if not walk.is_answered:
+        told.append("Nothing that was seen takes this request.")
+    for state, lead in _WORDS.items():
+        places = list(
+            dict.fromkeys(
+                f"{hop.what}{f' ({hop.object})' if hop.object is not None else ''}"
+                for hop in walk.all_hops()
+                if hop.state is state
+            )
+        )
+        if places:
+            more = len(places) - _MOST_PLACES
+            rest = f" and {more} more" if more > 0 else ""
+            told.append(f"{lead}: {', '.join(places[:_MOST_PLACES])}{rest}.")
+    return visible(" ".join(told) or "Nothing is broken on the way.")
+
+
 class _Lines:
-    def __init__(self, width: int | None, color: bool) -> None:
+    def __init__(self, width: int | None, color: bool, program: str) -> None:
+        self._program = program
         self._width = max(width, 40) if width is not None else None
         self._color = color
 
@@ -45,6 +75,8 @@ class _Lines:
     ) -> Iterator[str]:
         """Everything."""
         yield from self._folded(words.where(target), style="dim")
+        yield from self._folded(verdict(walk), style="bold")
+        yield ""
         told: set[str] = set()
         for position, step in enumerate(walk.steps):
             if position:
@@ -55,7 +87,8 @@ class _Lines:
             yield ""
             about = count(len(more), "reason")
             yield from self._folded(
-                f"not all checks could look ({about}); `gwdoctor scan` tells which", style="dim"
+                f"not all checks could look ({about}); `{self._program} scan` tells which",
+                style="dim",
             )
         yield ""
         yield from self._folded(words.ending(end), style="dim")
@@ -71,9 +104,7 @@ class _Lines:
             extra.append(f"at {request.address}")
         if extra:
             yield from self._folded(visible("; ".join(extra)), indent=2)
-        if not any(way.answers for way in step.ways):
-            yield from self._folded("Nothing that was seen takes this request.")
-        elif len(step.ways) > 1:
+        if len(step.ways) > 1:
             yield from self._folded(
                 f"{count(len(step.ways), 'entry', 'entries')} of the cluster have the host; DNS and "
                 "load balancers decide which one it comes to."

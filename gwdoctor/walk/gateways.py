@@ -145,7 +145,7 @@ def _listener(
     ]
     if wider:
         says += f"; more specific than {', '.join(one.name for one in wider[:3])}"
-    hop = Hop("listener", says, listener.field, spots=(listener.owner,))
+    hop = Hop("listener", says, listener.field, spots=tuple(planes.about(listener)))
     if listener.protocol in ("HTTPS", "TLS") and not request.is_tls:
         hop.state = State.BROKEN
         hop.says += "; the request is clear text: 400 or a reset"
@@ -315,10 +315,17 @@ def _taken(
 
 
 def _bound(route: Resource, listener: Listener, cluster: Cluster) -> Iterator[Field]:
-    """The parentRefs by which a route comes to a listener."""
+    """The parentRefs by which a route comes to a listener, and what its controller says of them."""
     for parent in gateway_api.parents(route, cluster):
         if any(one.field == listener.field for one in parent.selected):
             yield parent.field
+    for entry in route.each("status", "parents"):
+        reference = entry.at("parentRef")
+        if reference.text("name") == listener.owner.name and reference.text("sectionName") in (
+            "",
+            listener.name,
+        ):
+            yield entry
 
 
 def _says_scheme(match: Match) -> bool:

@@ -185,7 +185,7 @@ def _listener(plane: Plane, request: Request, cluster: Cluster) -> Iterator[Hop]
             f"{chosen.name}, port {chosen.port} {chosen.protocol}, "
             f"{chosen.hostname or 'any name'}; Kong serves every route on every port"
         )
-        hop = Hop("listener", says, chosen.field, spots=(chosen.owner,))
+        hop = Hop("listener", says, chosen.field, spots=tuple(planes.about(chosen)))
         for kind in ("Accepted", "Programmed"):
             said = gateway_api.listener_condition(chosen, kind)
             if said is not None and said.text("status") == "False":

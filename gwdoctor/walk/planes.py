@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from gwdoctor import kinds
@@ -227,3 +227,14 @@ def may_hide(listener: Listener, cluster: Cluster) -> OutOfView | None:
         if takes == "Same" and own in cluster.namespaces:
             return None
     return hidden
+
+
+def about(listener: Listener) -> Iterator[Field]:
+    """The places beside its own entry that speak of a listener."""
+    owner = listener.owner
+    yield owner
+    if listener.tls_mode:
+        yield owner.at("spec", "tls")
+    for entry in owner.each("status", "listeners"):
+        if entry.text("name") == listener.name:
+            yield entry

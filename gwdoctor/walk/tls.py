@@ -38,10 +38,17 @@ def _hop(field: Field, namespace: str, secret_name: str, name: str, cluster: Clu
         hop = missing(
             WHAT, kinds.SECRET, namespace, secret_name, field, "the Secret does not exist"
         )
-        hop.spots += tuple(_written_by(ref, cluster))
+        hop.spots += (*_entry(field), *_written_by(ref, cluster))
         return hop
     says, state = _judged(secret, name, cluster)
-    return Hop(WHAT, says, secret, state, spots=(field, *_written_by(ref, cluster)))
+    return Hop(WHAT, says, secret, state, spots=(*_entry(field), *_written_by(ref, cluster)))
+
+
+def _entry(field: Field) -> tuple[Field, ...]:
+    """The reference; of an Ingress with the tls entry that it stands in, its hosts among it."""
+    if field.ref.kind != kinds.INGRESS:
+        return (field,)
+    return (field, Field(field.ref, field.path[:3], None))
 
 
 def _written_by(ref: Ref, cluster: Cluster) -> list[Resource]:
