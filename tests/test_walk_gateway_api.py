@@ -514,6 +514,14 @@ def test_what_comes_near_is_told_with_the_reason() -> None:
     assert "has shops.example.com" in said
 
 
+def test_what_comes_near_carries_its_findings() -> None:
+    text = gateway() + route("lost", rule("web"), section="nothing") + ALL
+
+    (near,) = with_findings(cluster(text), "http://shop.example.com/").steps[0].near
+
+    assert {finding.check for finding in near.findings} == {"gateway-api/parent-listener-missing"}
+
+
 def test_hidden_routes_are_not_taken_for_absent() -> None:
     text = gateway() + route("r", rule("web")) + ALL
 

@@ -17,6 +17,7 @@ VERSION = 1
 def walk(found: Walk, target: Target, skips: Iterable[Skip]) -> dict[str, Any]:
     """The whole walk, with the findings that stand on it and what was not checked of them."""
     findings = {f.id: f for hop in found.all_hops() for f in hop.findings}
+    findings |= {f.id: f for step in found.steps for near in step.near for f in near.findings}
     return {
         **head(target),
         "request": request(found.steps[0].request),
@@ -117,4 +118,5 @@ def _hop(hop: Hop) -> dict[str, Any]:
 
 
 def _near(near: Near) -> dict[str, Any]:
-    return {**document.place(near.field), "says": near.says}
+    findings = [finding.id for finding in in_order(near.findings)]
+    return {**document.place(near.field), "says": near.says, "findings": findings}

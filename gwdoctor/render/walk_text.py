@@ -118,6 +118,8 @@ class _Lines:
             for near in step.near:
                 place = words.place(near.field)
                 yield from self._folded(f"{place}: {visible(near.says)}", indent=2, hang=4)
+                for finding in in_order(near.findings):
+                    yield from self._finding(finding, told, 4)
         for hop in step.unseen:
             yield from self._hop(hop, told)
 

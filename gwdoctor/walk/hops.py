@@ -142,12 +142,13 @@ def _marked(hops: Iterable[Hop], *, broken: bool) -> bool:
     return broken
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Near:
     """Something that comes near to taking the request, and why it does not."""
 
     field: Field
     says: str
+    findings: list[Finding] = dataclasses.field(default_factory=list)
 
 
 @dataclass(slots=True, eq=False)

@@ -35,6 +35,13 @@ def attach(walk: Walk, findings: Iterable[Finding]) -> None:
     (a policy, a Pod); where it stands on that of another way, only a listener or rule that it
     names is concerned, and degraded at most.
     """
+    findings = tuple(findings)
+    for near in (near for step in walk.steps for near in step.near):
+        near.findings += [
+            finding
+            for finding in findings
+            if finding.field.ref == near.field.ref and finding.severity in _STATES
+        ]
     ways = [way for step in walk.steps for way in step.ways]
     on_the_way = {ref for hop in walk.all_hops() for ref in _refs(hop)}
     for finding in findings:
