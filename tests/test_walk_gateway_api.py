@@ -514,6 +514,39 @@ def test_what_comes_near_is_told_with_the_reason() -> None:
     assert "has shops.example.com" in said
 
 
+def test_filters_on_the_pods_of_an_istio_gateway_are_on_the_way() -> None:
+    pods = """---
+apiVersion: v1
+kind: Pod
+metadata: {name: edge-istio-1, namespace: shop, labels: {gateway.networking.k8s.io/gateway-name: edge}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: edge-istio, namespace: shop}
+spec: {selector: {gateway.networking.k8s.io/gateway-name: edge}, ports: [{port: 80}]}
+status: {loadBalancer: {ingress: [{ip: 203.0.113.4}]}}
+---
+apiVersion: networking.istio.io/v1alpha3
+kind: EnvoyFilter
+metadata: {name: patch, namespace: shop}
+spec:
+  workloadSelector: {labels: {gateway.networking.k8s.io/gateway-name: edge}}
+  configPatches: [{applyTo: HTTP_FILTER, match: {context: GATEWAY}}]
+---
+apiVersion: networking.istio.io/v1alpha3
+kind: EnvoyFilter
+metadata: {name: elsewhere, namespace: shop}
+spec: {workloadSelector: {labels: {app: web}}, configPatches: [{applyTo: HTTP_FILTER}]}
+"""
+    text = gateway(class_name="istio") + pods + route("r", rule("web")) + ALL
+
+    way = only(walked(text, "http://shop.example.com/"))
+
+    named = [one.object.name for one in way.hops if one.what == "policy" and one.object is not None]
+    assert named == ["patch"]
+    assert way.addresses == ("203.0.113.4",)
+
+
 def test_what_comes_near_carries_its_findings() -> None:
     text = gateway() + route("lost", rule("web"), section="nothing") + ALL
 

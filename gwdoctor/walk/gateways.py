@@ -24,7 +24,15 @@ from gwdoctor.resolve import (
     listener_conflicts,
 )
 from gwdoctor.resolve.gateway_api import Listener
-from gwdoctor.walk import backends, http_rules, istio_backends, passthrough, planes, tls
+from gwdoctor.walk import (
+    backends,
+    http_rules,
+    istio_backends,
+    istio_workloads,
+    passthrough,
+    planes,
+    tls,
+)
 from gwdoctor.walk.backends import Caller, Target
 from gwdoctor.walk.hops import Hop, State, Way, unseen
 from gwdoctor.walk.http_rules import Match
@@ -70,6 +78,9 @@ def _through(plane: Plane, request: Request, cluster: Cluster) -> Way | None:
         return None
     owner = gateway_api.gateway_of(listener.owner, cluster) or plane.first
     way = Way(plane.system, (plane.first.ref,), str(owner.ref), planes.addresses(owner, cluster))
+    if plane.flavour == "istio" and not way.addresses:
+        workload = istio_workloads.of_listener(listener, cluster)
+        way.addresses = istio_workloads.addresses(workload) if workload is not None else ()
     way.hops.append(_entry(owner, plane, cluster))
     if request.is_tls and listener.protocol == "HTTP":
         way.hops.append(_balancer(listener, owner, request, cluster))
@@ -173,7 +184,11 @@ def _can_compare(cluster: Cluster) -> bool:
 
 
 def _policies(listener: Listener, owner: Resource, plane: Plane, cluster: Cluster) -> Iterator[Hop]:
-    """Envoy Gateway's policies for the Gateway: named, not evaluated."""
+    """What is configured on the Gateway's data plane beside it: named, not evaluated."""
+    if plane.flavour == "istio":
+        workload = istio_workloads.of_listener(listener, cluster)
+        if workload is not None:
+            yield from istio_workloads.policies(workload, cluster)
     if plane.flavour != "envoy":
         return
     try:

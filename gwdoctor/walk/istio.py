@@ -20,9 +20,8 @@ from gwdoctor.resolve import (
     services,
 )
 from gwdoctor.resolve.istio_gateways import Server, Workload
-from gwdoctor.walk import backends, http_rules, istio_backends, istio_http, tls
+from gwdoctor.walk import backends, http_rules, istio_backends, istio_http, istio_workloads, tls
 from gwdoctor.walk.hops import Hop, Near, State, Way, elsewhere, unseen
-from gwdoctor.walk.planes import of_balancer
 from gwdoctor.walk.request import Request
 
 #: What it reads.
@@ -61,7 +60,7 @@ def _through(workload: Workload, request: Request, cluster: Cluster) -> Way | No
         "Istio",
         (workload.namespace, tuple(workload.labels.items())),
         _name(workload),
-        _addresses(workload),
+        istio_workloads.addresses(workload),
     )
     way.hops.append(_entry(workload, request))
     way.hops.append(_server(chosen, servers, request))
@@ -84,7 +83,7 @@ def _through(workload: Workload, request: Request, cluster: Cluster) -> Way | No
     section = istio_virtual_services.section_of(chosen)
     if chosen.mode in _TERMINATING:
         way.hops += _certificate(chosen, workload, request, cluster)
-    way.hops += _filters(workload, cluster)
+    way.hops += istio_workloads.policies(workload, cluster)
     peers = [chosen] if chosen.is_tls else [s for s in servers if not s.is_tls and not s.redirects]
     if section == "http":
         _http(way, chosen, peers, workload, request, cluster)
@@ -122,11 +121,6 @@ def _name(workload: Workload) -> str:
     told = ", ".join(f"{key}={value}" for key, value in sorted(workload.labels.items()))
     place = f" in {workload.namespace}" if workload.namespace else ""
     return f"Pods {told or 'of every gateway'}{place}"
-
-
-def _addresses(workload: Workload) -> tuple[str, ...]:
-    told = [address for service in workload.services for address in of_balancer(service)]
-    return tuple(dict.fromkeys(told))
 
 
 def _entry(workload: Workload, request: Request) -> Hop:
@@ -208,43 +202,6 @@ def _certificate(
             ]
         return [Hop("certificate", "the server names none", server.field.at("tls"), State.BROKEN)]
     return tls.shown(found, request.sni or request.host, cluster)
-
-
-def _filters(workload: Workload, cluster: Cluster) -> Iterator[Hop]:
-    """EnvoyFilters and AuthorizationPolicies on the gateway: named, not evaluated."""
-    for kind, what in (
-        (kinds.ENVOY_FILTER, "patches the gateway's configuration"),
-        (kinds.AUTHORIZATION_POLICY, "decides who may pass the gateway"),
-    ):
-        for owner in _on(workload, kind, cluster):
-            action = owner.text("spec", "action")
-            hop = Hop("policy", f"{what}{f': {action}' if action else ''}", owner)
-            hop.unverified = "what it does to this request is not evaluated"
-            yield hop
-
-
-def _on(workload: Workload, kind: Kind, cluster: Cluster) -> Iterator[Resource]:
-    if not cluster.may_hold(kind) or not workload.labels:
-        return
-    root = istio_mesh.mesh(cluster).root_namespace
-    try:
-        owners = cluster[kind]
-    except OutOfView:
-        return
-    for owner in owners:
-        if workload.namespace and owner.namespace not in (workload.namespace, root):
-            continue
-        if owner.has("spec", "targetRefs") or owner.has("spec", "targetRef"):
-            continue
-        labels = owner.labels("spec", "workloadSelector", "labels") or owner.labels(
-            "spec", "selector", "matchLabels"
-        )
-        sidecars_only = kind == kinds.ENVOY_FILTER and all(
-            patch.text("match", "context").startswith("SIDECAR")
-            for patch in owner.each("spec", "configPatches")
-        )
-        if labels.items() <= workload.labels.items() and not sidecars_only:
-            yield owner
 
 
 # --- HTTP --------------------------------------------------------------------------------
