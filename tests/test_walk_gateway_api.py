@@ -351,6 +351,11 @@ def test_two_redirects_to_each_other_are_a_loop() -> None:
     [
         ("{hostname: other.example.com}", "http://other.example.com/cart/1"),
         ("{port: 8080}", "http://shop.example.com:8080/cart/1"),
+        ("{scheme: https, hostname: 203.0.113.7}", "https://203.0.113.7/cart/1"),
+        (
+            "{path: {type: ReplaceFullPath, replaceFullPath: '/new?x=1'}}",
+            "http://shop.example.com/new?x=1",
+        ),
         ("{scheme: https}", "https://shop.example.com/cart/1"),
         ("{scheme: https, port: 8443}", "https://shop.example.com:8443/cart/1"),
         (
@@ -375,6 +380,8 @@ def test_where_a_redirect_leads(redirect: str, location: str) -> None:
     found = only(walk).redirect
     assert found is not None
     assert found.location == location
+    assert found.to is not None
+    assert not found.to.sni.startswith("203.")  # no client sends an address as server name
 
 
 def test_endless_redirects_end() -> None:
@@ -537,13 +544,23 @@ apiVersion: networking.istio.io/v1alpha3
 kind: EnvoyFilter
 metadata: {name: elsewhere, namespace: shop}
 spec: {workloadSelector: {labels: {app: web}}, configPatches: [{applyTo: HTTP_FILTER}]}
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: who, namespace: shop}
+spec: {action: ALLOW, targetRefs: [{kind: Gateway, name: edge}]}
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: other, namespace: shop}
+spec: {action: ALLOW, targetRefs: [{kind: Gateway, name: other}]}
 """
     text = gateway(class_name="istio") + pods + route("r", rule("web")) + ALL
 
     way = only(walked(text, "http://shop.example.com/"))
 
     named = [one.object.name for one in way.hops if one.what == "policy" and one.object is not None]
-    assert named == ["patch"]
+    assert named == ["patch", "who"]
     assert way.addresses == ("203.0.113.4",)
 
 

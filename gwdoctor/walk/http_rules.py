@@ -16,7 +16,7 @@ from gwdoctor.model import Field, Resource
 from gwdoctor.resolve import hosts, http_matches
 from gwdoctor.walk import matching
 from gwdoctor.walk.hops import Hop, Redirect
-from gwdoctor.walk.request import PORTS, Request
+from gwdoctor.walk.request import PORTS, Request, is_address
 
 #: The rank of a path test by controller: the higher comes first. Others: as the API says.
 _RANKS = {
@@ -207,15 +207,16 @@ def to(
     number = port or PORTS[scheme]
     keeps = status in (307, 308) or request.method in ("GET", "HEAD")
     same = host == request.host
+    asked = request.sni if same and request.sni else "" if is_address(host) else host
+    path, mark, query = path.partition("?")
     following = replace(
         request.over(scheme),
         host=host,
         port=number,
-        path=path,
+        path=path if path.startswith("/") else f"/{path}",
+        query=query if mark else request.query,
         method=request.method if keeps else "GET",
-        sni=(request.sni or host)
-        if scheme == "https" and same
-        else (host if scheme == "https" else ""),
+        sni=asked if scheme == "https" else "",
         address=request.address if same else "",
         scheme_is_given=True,
     )

@@ -53,7 +53,12 @@ def _on(workload: Workload, kind: Kind, cluster: Cluster) -> Iterator[Resource]:
     for owner in owners:
         if workload.namespace and owner.namespace not in (workload.namespace, root):
             continue
-        if owner.has("spec", "targetRefs") or owner.has("spec", "targetRef"):
+        targets = [*owner.each("spec", "targetRefs"), owner.at("spec", "targetRef")]
+        targets = [target for target in targets if target.has()]
+        if targets:
+            name = workload.labels.get(istio_gateways.GATEWAY_NAME)
+            if any(t.text("kind") == "Gateway" and t.text("name") == name for t in targets):
+                yield owner
             continue
         labels = owner.labels("spec", "workloadSelector", "labels") or owner.labels(
             "spec", "selector", "matchLabels"
