@@ -297,7 +297,7 @@ def test_broken_shapes_are_walked_without_a_fall(document: str, shape: Any) -> N
         (("shop.example.com", "--select", "kng"), "Did you mean 'kong'?"),
         (("shop.example.com", "--symptom", "x"), "instead of a URL"),
         (("--symptom", "  "), "empty"),
-        (("shop.example.com", "-f", "no.yaml"), "does not exist"),
+        (("shop.example.com", "--min-severity", "bad"), "is none of"),
     ],
 )
 def test_a_mistake_of_the_user(here: Here, arguments: tuple[str, ...], said: str) -> None:
@@ -307,6 +307,14 @@ def test_a_mistake_of_the_user(here: Here, arguments: tuple[str, ...], said: str
     assert said in done.err
     assert "Traceback" not in done.err
     assert not done.out
+
+
+def test_a_file_that_is_not_there_is_a_mistake(here: Here) -> None:
+    done = here("why", "shop.example.com", "-f", "no.yaml")
+
+    assert done.code == 2
+    assert "no.yaml" in done.err
+    assert "exit 2: " in done.out
 
 
 # --- symptoms -----------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import pytest
 from walking import backend, cluster, hop, only, services, states, walked, with_findings
 
 from gwdoctor import kinds
-from gwdoctor.walk.hops import State
+from gwdoctor.entry import State
 
 CLASSES = """
 apiVersion: gateway.networking.k8s.io/v1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from walking import backend, hop, only, services, states, walked
 
-from gwdoctor.walk.hops import State
+from gwdoctor.entry import State
 
 CLASSES = """
 apiVersion: networking.k8s.io/v1

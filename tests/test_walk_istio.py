@@ -8,7 +8,7 @@ import pytest
 from walking import backend, hop, only, services, states, walked
 
 from gwdoctor import kinds
-from gwdoctor.walk.hops import State
+from gwdoctor.entry import State
 
 ROUTER = """
 apiVersion: v1

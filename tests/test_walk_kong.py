@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from walking import backend, hop, only, services, states, walked
 
-from gwdoctor.walk.hops import State, Way
+from gwdoctor.entry import State
+from gwdoctor.walk.hops import Way
 
 KONG = """
 apiVersion: networking.k8s.io/v1

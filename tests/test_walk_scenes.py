@@ -11,9 +11,9 @@ import scenes
 from walking import with_findings
 
 from gwdoctor.cluster import Cluster
+from gwdoctor.entry import State
 from gwdoctor.model import Kind
 from gwdoctor.walk import request, walks
-from gwdoctor.walk.hops import State
 
 URLS = {
     "000_kong_https_backend": "https://api.minio.example.com/bucket",

@@ -10,9 +10,10 @@ import casefile
 from gwdoctor.catalogue import catalogue
 from gwdoctor.cluster import Cluster
 from gwdoctor.engine import scan
+from gwdoctor.entry import State
 from gwdoctor.model import Kind
 from gwdoctor.walk import request, standing, walks
-from gwdoctor.walk.hops import Hop, State, Walk, Way
+from gwdoctor.walk.hops import Hop, Walk, Way
 
 
 def cluster(text: str, hidden: Iterable[Kind] = ()) -> Cluster:

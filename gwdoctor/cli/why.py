@@ -8,21 +8,22 @@ from dataclasses import replace
 from typing import ClassVar
 
 from gwdoctor.catalogue import catalogue
-from gwdoctor.cli import inputs, narrow, program, stdout, values
+from gwdoctor.cli import inputs, program, stdout, values
 from gwdoctor.cli.chosen import chosen
 from gwdoctor.cli.inputs import Seen
 from gwdoctor.cli.mistakes import Mistake
 from gwdoctor.cli.options import Asked, Choice, Connection, Input, Time
 from gwdoctor.cli.outcome import Exit
+from gwdoctor.cli.scan import Wanted, judge
 from gwdoctor.cli.talk import Talk
-from gwdoctor.engine import scan
+from gwdoctor.entry import State
 from gwdoctor.model import Kind, Report
 from gwdoctor.probe import Probe
 from gwdoctor.render import machine
 from gwdoctor.render.words import Ending, count
 from gwdoctor.walk import request as requests
 from gwdoctor.walk import standing, walks
-from gwdoctor.walk.hops import State, Walk
+from gwdoctor.walk.hops import Walk
 from gwdoctor.walk.request import Request
 
 
@@ -45,13 +46,14 @@ def run(
     form = values.one_of(asked.output or "text", ["text", "json"], "-o")
     color = stdout.wants_color(values.one_of(asked.color, ["auto", "always", "never"], "--color"))
     probes = chosen(catalogue(), choice.select, choice.ignore)
+    wanted = wanted_of(choice)
     if asked.symptom is not None:
         if url is not None or asked.method or asked.header or asked.sni or asked.port:
             raise Mistake("--symptom stands instead of a URL and its options")
         from gwdoctor.cli import whysymptom
 
         return whysymptom.run(
-            _told(asked.symptom), probes, given, choice, time, connection, form=form, color=color
+            _told(asked.symptom), probes, wanted, given, time, connection, form=form, color=color
         )
     if given.selector is not None:
         raise Mistake("-l: a request asks for no labels")
@@ -62,11 +64,11 @@ def run(
     seen = inputs.read(
         everywhere(given), [*probes, _Walked], connection=connection, time=time, talk=talk
     )
-    report = judged(seen, probes, choice)
+    report = judged(seen, probes, wanted)
     found = walks.walk(request, seen.picture.cluster)
     standing.attach(found, report.findings)
     talk.notes(seen.notes)
-    end = _ending(found, report, seen)
+    end = _ending(found, report)
     stdout.write(_text(found, report, end, form=form, color=color))
     return end.code
 
@@ -76,20 +78,19 @@ def everywhere(given: Input) -> Input:
     return given if given.namespace else replace(given, all_namespaces=True)
 
 
-def judged(seen: Seen, probes: Collection[type[Probe]], choice: Choice) -> Report:
-    """What the checks say, in all that was read."""
-    report = scan(
-        seen.picture.cluster,
-        probes,
-        target=seen.target,
-        out_of_time=lambda: seen.deadline.passed,
-    )
-    report = replace(report, incomplete=report.incomplete or seen.picture.incomplete)
-    return narrow.at_least(
-        report,
+def wanted_of(choice: Choice) -> Wanted:
+    """What of all findings is told. Raises Mistake."""
+    return Wanted(
         values.severity(choice.min_severity, "--min-severity"),
         values.confidence(choice.min_confidence, "--min-confidence"),
+        None,
     )
+
+
+def judged(seen: Seen, probes: Collection[type[Probe]], wanted: Wanted) -> Report:
+    """What the checks say, of all that was read: a request passes through many namespaces."""
+    report, _ = judge(replace(seen, namespaces=None), probes, wanted)
+    return report
 
 
 def _request(url: str, asked: Asked) -> Request:
@@ -130,10 +131,10 @@ def _text(found: Walk, report: Report, end: Ending, *, form: str, color: bool) -
     )
 
 
-def _ending(found: Walk, report: Report, seen: Seen) -> Ending:
-    missing = [note for note in seen.notes if note.problem == "missing"]
+def _ending(found: Walk, report: Report) -> Ending:
+    missing = [skip.reason for skip in report.skips if skip.problem == "missing"]
     if missing:
-        return Ending(Exit.MISTAKE, str(missing[0]))
+        return Ending(Exit.MISTAKE, missing[0])
     states = [hop.state for hop in found.all_hops()]
     broken = states.count(State.BROKEN)
     degraded = states.count(State.DEGRADED)
@@ -151,7 +152,7 @@ def _ending(found: Walk, report: Report, seen: Seen) -> Ending:
         return Ending(Exit.INCOMPLETE, "nothing that was seen takes it, and not all was seen")
     if found.state is State.UNSEEN:
         return Ending(Exit.INCOMPLETE, "not everything on the way could be seen")
-    if any(note.problem == "broken" for note in seen.notes):
+    if any(skip.problem == "broken" for skip in report.skips):
         return Ending(Exit.INCOMPLETE, "incomplete: a document could not be read")
     if not found.is_answered:
         return Ending(Exit.FINDINGS, "nothing takes this request")

@@ -8,8 +8,9 @@ from typing import Any
 
 from gwdoctor import symptoms
 from gwdoctor.cli import inputs, outcome, program, stdout
-from gwdoctor.cli.options import Choice, Connection, Input, Time
+from gwdoctor.cli.options import Connection, Input, Time
 from gwdoctor.cli.outcome import Exit
+from gwdoctor.cli.scan import Wanted
 from gwdoctor.cli.talk import Talk
 from gwdoctor.cli.why import everywhere, judged
 from gwdoctor.model import Report, Severity, Target
@@ -23,8 +24,8 @@ from gwdoctor.symptoms import Found, Symptom
 def run(
     text: str,
     probes: Collection[type[Probe]],
+    wanted: Wanted,
     given: Input,
-    choice: Choice,
     time: Time,
     connection: Connection,
     *,
@@ -49,9 +50,9 @@ def run(
             talk.warn(f"the checks were not run: {error}")
             end = Ending(Exit.OK, "listed, not run")
         else:
-            report = judged(seen, named, choice)
+            report = judged(seen, named, wanted)
             talk.notes(seen.notes)
-            end = outcome.of(report, seen.notes, Severity.HIGH)
+            end = outcome.of(report, Severity.HIGH)
     if form == "json":
         stdout.write(machine.as_json(_document(text, found, report)))
     else:

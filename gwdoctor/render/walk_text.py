@@ -5,12 +5,13 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Generator, Iterable, Iterator
 
+from gwdoctor.entry import State
 from gwdoctor.model import Finding, Severity, Skip, Target
 from gwdoctor.render import words
 from gwdoctor.render.paint import STYLES, painted
 from gwdoctor.render.walk_document import in_order
 from gwdoctor.render.words import Ending, count, visible
-from gwdoctor.walk.hops import Hop, State, Step, Walk, Way
+from gwdoctor.walk.hops import Hop, Step, Walk, Way
 
 _COLORS = {
     State.BROKEN: "bold red",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from gwdoctor import kinds
 from gwdoctor.cluster import Cluster, OutOfView
+from gwdoctor.entry import State
 from gwdoctor.model import Confidence, Field, Kind, Ref, Resource
 from gwdoctor.resolve import (
     backend_tls,
@@ -16,7 +17,7 @@ from gwdoctor.resolve import (
     istio_rules,
     services,
 )
-from gwdoctor.walk.hops import Branch, Hop, State, missing, unseen
+from gwdoctor.walk.hops import Branch, Hop, missing, unseen
 
 #: What they read.
 KINDS = (

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from gwdoctor import kinds
 from gwdoctor.cluster import Cluster, OutOfView
+from gwdoctor.entry import State
 from gwdoctor.model import Field, Resource
 from gwdoctor.resolve import (
     aws,
@@ -34,7 +35,7 @@ from gwdoctor.walk import (
     tls,
 )
 from gwdoctor.walk.backends import Caller, Target
-from gwdoctor.walk.hops import Hop, State, Way, unseen
+from gwdoctor.walk.hops import Hop, Way, unseen
 from gwdoctor.walk.http_rules import Match
 from gwdoctor.walk.planes import Plane
 from gwdoctor.walk.request import Request

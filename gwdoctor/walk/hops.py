@@ -5,29 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from gwdoctor.cluster import Cluster, OutOfView
+from gwdoctor.entry import State, worst
 from gwdoctor.model import Field, Finding, Gap, Kind, Ref
 from gwdoctor.walk.request import Request
-
-
-class State(StrEnum):
-    """How a hop is, worst first."""
-
-    BROKEN = "broken"  #: the request fails here
-    DEGRADED = "degraded"  #: some fail here, or will soon
-    UNSEEN = "unseen"  #: it could not be looked at
-    OK = "ok"
-
-
-_ORDER = tuple(State)
-
-
-def worst(states: Iterable[State]) -> State:
-    """The worst of these; OK for none."""
-    return min(states, key=_ORDER.index, default=State.OK)
 
 
 @dataclass(slots=True, eq=False)

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 
 from gwdoctor import kinds
 from gwdoctor.cluster import Cluster, OutOfView
+from gwdoctor.entry import State
 from gwdoctor.model import Field, Resource
 from gwdoctor.resolve import hosts, ingress, outside_callers
 from gwdoctor.walk import backends, http_rules, matching, tls
 from gwdoctor.walk.backends import Caller
-from gwdoctor.walk.hops import Hop, Near, State, Way, elsewhere
+from gwdoctor.walk.hops import Hop, Near, Way, elsewhere
 from gwdoctor.walk.kong import ingress_target
 from gwdoctor.walk.request import Request
 

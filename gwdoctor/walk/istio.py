@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from gwdoctor import kinds
 from gwdoctor.cluster import Cluster, OutOfView
+from gwdoctor.entry import State
 from gwdoctor.model import Field, Kind, Resource
 from gwdoctor.resolve import (
     hosts,
@@ -21,7 +22,7 @@ from gwdoctor.resolve import (
 )
 from gwdoctor.resolve.istio_gateways import Server, Workload
 from gwdoctor.walk import backends, http_rules, istio_backends, istio_http, istio_workloads, tls
-from gwdoctor.walk.hops import Hop, Near, State, Way, elsewhere, unseen
+from gwdoctor.walk.hops import Hop, Near, Way, elsewhere, unseen
 from gwdoctor.walk.request import Request
 
 #: What it reads.

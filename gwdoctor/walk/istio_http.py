@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from gwdoctor import kinds
 from gwdoctor.cluster import Cluster, OutOfView
+from gwdoctor.entry import State
 from gwdoctor.model import Field, Resource
 from gwdoctor.resolve import (
     istio_mesh,
@@ -20,7 +21,7 @@ from gwdoctor.resolve import (
 from gwdoctor.resolve.istio_gateways import Server, Workload
 from gwdoctor.walk import backends, http_rules, istio_backends, matching
 from gwdoctor.walk.backends import Target
-from gwdoctor.walk.hops import Hop, Redirect, State, Way
+from gwdoctor.walk.hops import Hop, Redirect, Way
 from gwdoctor.walk.request import PORTS, Request
 
 

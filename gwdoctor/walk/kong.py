@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from gwdoctor import kinds
 from gwdoctor.cluster import Cluster, OutOfView
+from gwdoctor.entry import State
 from gwdoctor.model import Field, Resource
 from gwdoctor.resolve import (
     gateway_api,
@@ -23,7 +24,7 @@ from gwdoctor.resolve import (
 )
 from gwdoctor.walk import backends, http_rules, kong_router, planes, tls
 from gwdoctor.walk.backends import Caller, Target
-from gwdoctor.walk.hops import Hop, State, Way, elsewhere, unseen
+from gwdoctor.walk.hops import Hop, Way, elsewhere, unseen
 from gwdoctor.walk.kong_router import PREFIX, Candidate, Plane
 from gwdoctor.walk.request import Request
 

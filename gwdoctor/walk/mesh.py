@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 from gwdoctor import kinds
 from gwdoctor.cluster import Cluster, OutOfView
+from gwdoctor.entry import State
 from gwdoctor.model import Field, Ref, Resource
 from gwdoctor.resolve import istio_mesh, istio_mtls, istio_rules, istio_virtual_services
 from gwdoctor.walk import backends, istio_backends, istio_http
 from gwdoctor.walk.backends import Caller, Target
-from gwdoctor.walk.hops import Hop, State, Way, missing, unseen
+from gwdoctor.walk.hops import Hop, Way, missing, unseen
 from gwdoctor.walk.request import Request
 
 #: What it reads.

@@ -6,6 +6,7 @@ from collections import defaultdict
 
 from gwdoctor import kinds
 from gwdoctor.cluster import Cluster
+from gwdoctor.entry import State
 from gwdoctor.model import Field, Resource
 from gwdoctor.resolve import (
     gateway_api,
@@ -13,7 +14,7 @@ from gwdoctor.resolve import (
 from gwdoctor.resolve.gateway_api import Listener
 from gwdoctor.walk import backends, http_rules, planes, tls
 from gwdoctor.walk.backends import Caller, Target
-from gwdoctor.walk.hops import Hop, State, Way
+from gwdoctor.walk.hops import Hop, Way
 from gwdoctor.walk.planes import Plane
 from gwdoctor.walk.request import Request
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from gwdoctor import kinds
 from gwdoctor.cluster import Cluster, OutOfView
+from gwdoctor.entry import State
 from gwdoctor.model import Field, Kind, Resource
 from gwdoctor.resolve import (
     aws,
@@ -18,7 +19,7 @@ from gwdoctor.resolve import (
 )
 from gwdoctor.resolve.gateway_api import Listener, Parent
 from gwdoctor.walk import http_rules
-from gwdoctor.walk.hops import Hop, State, elsewhere, unseen
+from gwdoctor.walk.hops import Hop, elsewhere, unseen
 from gwdoctor.walk.request import Request
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from gwdoctor import kinds
+from gwdoctor.entry import State, worst
 from gwdoctor.model import Field, Finding, Ref, Resource, Severity
 from gwdoctor.resolve import gateway_api
-from gwdoctor.walk.hops import Hop, State, Walk, Way, worst
+from gwdoctor.walk.hops import Hop, Walk, Way
 
 _STATES = {Severity.CRITICAL: State.BROKEN, Severity.HIGH: State.DEGRADED}
 #: What ways are made of: one that is not on this walk is on another, and so are its ills.

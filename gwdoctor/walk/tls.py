@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from gwdoctor import kinds
 from gwdoctor.cluster import Cluster, OutOfView
+from gwdoctor.entry import State
 from gwdoctor.model import Field, Kind, Ref, Resource
 from gwdoctor.resolve import certificates, grants
 from gwdoctor.resolve.gateway_api import Listener
-from gwdoctor.walk.hops import Hop, State, missing, unseen
+from gwdoctor.walk.hops import Hop, missing, unseen
 from gwdoctor.walk.request import Request
 
 WHAT = "certificate"

@@ -6,10 +6,11 @@ import difflib
 from collections.abc import Iterator
 
 from gwdoctor.cluster import Cluster, OutOfView
+from gwdoctor.entry import State
 from gwdoctor.model import Kind
 from gwdoctor.resolve import hosts
 from gwdoctor.walk import gateways, gateways_near, ingresses, istio, kong, mesh
-from gwdoctor.walk.hops import Hop, Near, State, Step, Walk, Way, elsewhere, unseen
+from gwdoctor.walk.hops import Hop, Near, Step, Walk, Way, elsewhere, unseen
 from gwdoctor.walk.request import Request
 
 #: What a walk reads, whatever checks are run.

@@ -13,7 +13,7 @@ from commandline import Done, program
 from test_walk_scenes import URLS
 from testbed import ControlPlane
 
-from gwdoctor.walk.hops import State
+from gwdoctor.entry import State
 
 USER = "why-reader"
 
