@@ -84,12 +84,12 @@ def _through(plane: Plane, request: Request, cluster: Cluster) -> Way | None:
         way.addresses = istio_workloads.addresses(workload) if workload is not None else ()
     way.hops.append(_entry(owner, plane, cluster))
     if request.is_tls and listener.protocol == "HTTP":
-        way.hops.append(_balancer(listener, owner, request, cluster))
+        way.hops.append(_balancer(listener, owner, cluster))
     way.hops.append(_listener(listener, on_port, request, cluster))
     way.is_covered = bool(listener.hostname)
     way.is_named = listener.hostname.lower() == (request.sni or request.host)
     if listener.tls_mode == "Passthrough" or listener.protocol in ("TLS", "TCP"):
-        passthrough.pass_through(way, listener, request, plane, cluster)
+        passthrough.pass_through(way, listener, request, cluster)
         return way
     if listener.tls_mode == "Terminate":
         way.hops += tls.of_listener(listener, request, cluster)
@@ -122,7 +122,7 @@ def _entry(gateway: Resource, plane: Plane, cluster: Cluster) -> Hop:
     return hop
 
 
-def _balancer(listener: Listener, owner: Resource, request: Request, cluster: Cluster) -> Hop:
+def _balancer(listener: Listener, owner: Resource, cluster: Cluster) -> Hop:
     """What stands in front of a clear-text listener that https clients come to."""
     try:
         found = aws.balancer(owner, cluster)
@@ -316,7 +316,7 @@ def _taken(
             hop.unverified = "which scheme the proxy takes the request for"
         way.redirect = found
         return
-    way.hops += http_rules.filters(winner, request, cluster)
+    way.hops += http_rules.filters(winner, request)
     targets = [
         Target(one.field, one.namespace, one.name, one.port, one.weight, one.kind, referrer=route)
         for one in gateway_api.backend_refs(route)

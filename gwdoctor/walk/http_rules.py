@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from gwdoctor import kinds
-from gwdoctor.cluster import Cluster
 from gwdoctor.model import Field, Resource
 from gwdoctor.resolve import hosts, http_matches
 from gwdoctor.walk import matching
@@ -234,7 +233,7 @@ def _new_path(change: Field, match: Match, path: str) -> str:
     return path
 
 
-def filters(match: Match, request: Request, cluster: Cluster) -> Iterator[Hop]:
+def filters(match: Match, request: Request) -> Iterator[Hop]:
     """What the filters of a rule do, but for the redirect."""
     for step in match.rule.each("filters"):
         kind = step.text("type")

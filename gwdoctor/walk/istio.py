@@ -64,7 +64,7 @@ def _through(workload: Workload, request: Request, cluster: Cluster) -> Way | No
         istio_workloads.addresses(workload),
     )
     way.hops.append(_entry(workload, request))
-    way.hops.append(_server(chosen, servers, request))
+    way.hops.append(_server(chosen, request))
     name = request.sni if chosen.is_tls else request.host
     way.is_covered = any(n != "*" and hosts.suffix_covers(n, name) for n in chosen.names)
     way.is_named = name in chosen.names
@@ -143,7 +143,7 @@ def _entry(workload: Workload, request: Request) -> Hop:
     return hop
 
 
-def _server(server: Server, servers: Sequence[Server], request: Request) -> Hop:
+def _server(server: Server, request: Request) -> Hop:
     by = "SNI" if server.is_tls else "host"
     name = request.sni if server.is_tls else request.host
     shown = next(

@@ -83,7 +83,7 @@ def _through(plane: Plane, request: Request, cluster: Cluster) -> Way | None:
     hop = Hop("route", kong_router.said(winner, passing), winner.field, spots=_spots(winner))
     hop.unverified = doubt
     way.hops.append(hop)
-    _take(way, winner, request, plane, cluster)
+    _take(way, winner, request, cluster)
     return way
 
 
@@ -248,7 +248,7 @@ def _certificate(plane: Plane, request: Request, cluster: Cluster) -> list[Hop]:
 # --- what the route does -----------------------------------------------------------------
 
 
-def _take(way: Way, winner: Candidate, request: Request, plane: Plane, cluster: Cluster) -> None:
+def _take(way: Way, winner: Candidate, request: Request, cluster: Cluster) -> None:
     root = winner.root
     way.hops += _plugins(root, cluster)
     if _upgraded(way, winner, request, cluster):
@@ -258,7 +258,7 @@ def _take(way: Way, winner: Candidate, request: Request, plane: Plane, cluster: 
         if found is not None:
             way.redirect = found
             return
-        way.hops += http_rules.filters(winner.match, request, cluster)
+        way.hops += http_rules.filters(winner.match, request)
     told = []
     if root.annotation(f"{PREFIX}strip-path").lower() == "true":
         told.append("the matched path is stripped")

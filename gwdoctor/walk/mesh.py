@@ -73,7 +73,7 @@ def ways(request: Request, cluster: Cluster) -> Iterator[Way]:
     if (
         port is not None
         and _meshed(service, port, cluster)
-        and _by_mesh(way, service, port, declared, request, cluster)
+        and _by_mesh(way, service, declared, request, cluster)
     ):
         yield way
         return
@@ -91,7 +91,7 @@ def _meshed(service: Resource, port: Field, cluster: Cluster) -> bool:
 
 
 def _by_mesh(
-    way: Way, service: Resource, port: Field, declared: str, request: Request, cluster: Cluster
+    way: Way, service: Resource, declared: str, request: Request, cluster: Cluster
 ) -> bool:
     """The VirtualService that sidecars use for the Service: the oldest that has its name."""
     if declared not in istio_mesh.HTTP or not cluster.may_hold(kinds.VIRTUAL_SERVICE):

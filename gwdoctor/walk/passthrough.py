@@ -15,13 +15,10 @@ from gwdoctor.resolve.gateway_api import Listener
 from gwdoctor.walk import backends, http_rules, planes, tls
 from gwdoctor.walk.backends import Caller, Target
 from gwdoctor.walk.hops import Hop, Way
-from gwdoctor.walk.planes import Plane
 from gwdoctor.walk.request import Request
 
 
-def pass_through(
-    way: Way, listener: Listener, request: Request, plane: Plane, cluster: Cluster
-) -> None:
+def pass_through(way: Way, listener: Listener, request: Request, cluster: Cluster) -> None:
     """A connection that is passed on: by SNI (TLSRoute), or whatever it is (TCPRoute)."""
     if listener.tls_mode == "Terminate":
         way.hops += tls.of_listener(listener, request, cluster)
