@@ -49,7 +49,9 @@ def trusted_keys() -> str:
 
 
 @contextmanager
-def pages(objects: Sequence[Manifest], folder: Path, trust: Trust) -> Iterator[Any]:
+def pages(
+    playwright: Any, objects: Sequence[Manifest], folder: Path, trust: Trust
+) -> Iterator[Any]:
     """Visit hosts of a gateway one after the other; the status of each page."""
     with gateway_pod(objects, folder, trust) as pod:
         _, port = pod.envoy.listeners["443"]
@@ -58,7 +60,7 @@ def pages(objects: Sequence[Manifest], folder: Path, trust: Trust) -> Iterator[A
             f"--host-resolver-rules={rules}, MAP * ~NOTFOUND",
             f"--ignore-certificate-errors-spki-list={trusted_keys()}",
         )
-        with launched(*options) as browser:
+        with launched(playwright, *options) as browser:
             page = browser.new_page()
             yield lambda *hosts: [_status(page, f"https://{host}/") for host in hosts]
 
@@ -71,23 +73,25 @@ def _status(page: Any, url: str) -> int:
     return status
 
 
-def test_the_second_site_is_not_found_until_the_printed_merge(tmp_path: Path, trust: Trust) -> None:
+def test_the_second_site_is_not_found_until_the_printed_merge(
+    playwright: Any, tmp_path: Path, trust: Trust
+) -> None:
     broken = one_secret()
     merged = applied(broken, printed_fix(broken, OVERLAP, NOW))
 
-    with pages(broken, tmp_path, trust) as visit:
+    with pages(playwright, broken, tmp_path, trust) as visit:
         assert visit(A, B, A) == [200, 404, 200]
-    with pages(merged, tmp_path, trust) as visit:
+    with pages(playwright, merged, tmp_path, trust) as visit:
         assert visit(A, B, A) == [200, 200, 200]
 
 
 def test_the_browser_asks_again_where_the_printed_filter_says_421(
-    tmp_path: Path, trust: Trust
+    playwright: Any, tmp_path: Path, trust: Trust
 ) -> None:
     broken = two_secrets()
     filtered = applied(broken, printed_fix(broken, OVERLAP, NOW))
 
-    with pages(broken, tmp_path, trust) as visit:
+    with pages(playwright, broken, tmp_path, trust) as visit:
         assert visit(A, B) == [200, 404]
-    with pages(filtered, tmp_path, trust) as visit:
+    with pages(playwright, filtered, tmp_path, trust) as visit:
         assert visit(A, B, A) == [200, 200, 200]

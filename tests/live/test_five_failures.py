@@ -117,10 +117,10 @@ def test_the_api_server_accepts_every_fix(broken: Report, control_plane: Control
         assert done.returncode == 0, f"{fix['title']}\n{done.stderr}"
 
 
-def test_the_healthy_twins_are_silent(control_plane: ControlPlane) -> None:
+def test_the_healthy_twins_are_silent(control_plane: ControlPlane, tmp_path: Path) -> None:
     load(control_plane, "healthy")
 
-    report = scan(control_plane)
+    report = scan(control_plane, "-o", f"html={tmp_path / 'report.html'}")
 
     control_plane.forget()
     assert [(f["check"], f["message"]) for f in report["findings"]] == []
