@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 
 from gwdoctor.cluster import Cluster, OutOfView
+from gwdoctor.evidence.weighing import weighed
 from gwdoctor.model import Finding, Report, Resource, Skip, Target
 from gwdoctor.probe import Probe
 
@@ -44,7 +45,7 @@ def scan(
             timings[probe.id()] = time.perf_counter() - started
     return Report(
         target=target or Target(),
-        findings=tuple(_distinct(sorted(findings, key=_worst_first))),
+        findings=tuple(_distinct(sorted(weighed(findings), key=_worst_first))),
         skips=tuple(_once(skips)),
         checks=run,
         not_applicable=not_applicable,

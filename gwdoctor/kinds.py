@@ -110,6 +110,7 @@ class EventView(msgspec.Struct, omit_defaults=True):
     firstTimestamp: str | None = None
     lastTimestamp: str | None = None
     eventTime: str | None = None
+    series: dict[str, Any] | None = None
 
 
 class CertificateView(msgspec.Struct, omit_defaults=True):
@@ -278,8 +279,19 @@ EVENT = _kind(
     "",
     "events",
     view=EventView,
-    field_selector="reason=KongConfigurationApplyFailed",
-    other_field_selectors=("reason=KongConfigurationSucceeded",),
+    # of what happens to workloads there are too many, and they are not about the entry
+    field_selector="type=Warning,"
+    + ",".join(
+        f"involvedObject.kind!={name}"
+        for name in (
+            *("Pod", "Node", "ReplicaSet", "Deployment", "StatefulSet", "DaemonSet"),
+            *("Job", "CronJob", "HorizontalPodAutoscaler", "PersistentVolumeClaim"),
+        )
+    ),
+    other_field_selectors=(
+        "reason=KongConfigurationApplyFailed,involvedObject.kind=Pod",
+        "reason=KongConfigurationSucceeded",
+    ),
     policy=True,
 )
 ENDPOINT_SLICE = _kind(
@@ -444,6 +456,10 @@ ISSUER = _kind("Issuer", "cert-manager.io", "issuers")
 CLUSTER_ISSUER = _kind("ClusterIssuer", "cert-manager.io", "clusterissuers", namespaced=False)
 ORDER = _kind("Order", "acme.cert-manager.io", "orders", policy=True)
 CHALLENGE = _kind("Challenge", "acme.cert-manager.io", "challenges", policy=True)
+
+
+#: What the running system says and does, and nobody declared.
+OBSERVED = (EVENT,)
 
 
 def by_name(name: str, group: str) -> tuple[Kind, ...]:

@@ -92,6 +92,7 @@ class Prover:
             probe
             for probe in self._probes
             if probe.id() == finding.check or not touched.isdisjoint(probe.reads())
+            if not probe.observes()  # what ran before the change says nothing about after it
         ]
 
     def _obstacles(self, changes: Collection[Change]) -> Iterator[str]:

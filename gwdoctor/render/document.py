@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from gwdoctor import changes
-from gwdoctor.model import Field, Finding, Fix, Proof, Ref, Report, Severity, Skip
+from gwdoctor.model import Evidence, Field, Finding, Fix, Proof, Ref, Report, Severity, Skip
 from gwdoctor.version import __version__
 
 VERSION = 1
@@ -61,6 +61,7 @@ def finding(item: Finding) -> dict[str, Any]:
         "object": reference(item.field.ref),
         "path": item.field.pointer,
         "because": [place(spot) for spot in item.because],
+        "evidence": [evidence(seen) for seen in item.evidence],
         "fix": fix(item.fix) if item.fix else None,
         "advice": item.advice,
     }
@@ -69,6 +70,18 @@ def finding(item: Finding) -> dict[str, Any]:
 def place(spot: Field) -> dict[str, Any]:
     """Where something stands."""
     return {"object": reference(spot.ref), "path": spot.pointer}
+
+
+def evidence(item: Evidence) -> dict[str, Any]:
+    """What the running system said or did."""
+    return {
+        "source": item.source,
+        "object": reference(item.ref),
+        "container": item.container or None,
+        "text": item.text,
+        "count": item.count,
+        "last": item.last or None,
+    }
 
 
 def fix(item: Fix) -> dict[str, Any]:
