@@ -19,16 +19,17 @@ def scan(
     target: Target | None = None,
     out_of_time: Callable[[], bool] = lambda: False,
     timings: dict[str, float] | None = None,
+    earlier: Report | None = None,
 ) -> Report:
     """Everything these probes have to say, worst first.
 
     `out_of_time` is asked before each probe; those that were not run are listed.
-    `timings`, if given, receives the seconds that each check took.
+    `timings`, if given, receives the seconds that each check took. `earlier` is what other probes
+    have said: these go on from it, and what they observe may prove it.
     """
-    findings: list[Finding] = []
-    skips: list[Skip] = []
-    run = not_applicable = 0
-    incomplete = False
+    before = earlier or Report(target=target or Target(), findings=(), skips=(), checks=0)
+    findings, skips = list(before.findings), list(before.skips)
+    run, not_applicable, incomplete = before.checks, before.not_applicable, before.incomplete
     for probe in probes:
         if not any(cluster.may_hold(kind) for kind in probe.subjects):
             not_applicable += 1

@@ -113,6 +113,26 @@ class EventView(msgspec.Struct, omit_defaults=True):
     series: dict[str, Any] | None = None
 
 
+class LogLineView(msgspec.Struct, omit_defaults=True):
+    """A line that says something, without secrets; `count` such lines, the last one at `last`."""
+
+    text: str | None = None
+    count: int | None = None
+    last: str | None = None
+
+
+class ContainerLogView(msgspec.Struct, omit_defaults=True):
+    name: str | None = None
+    lines: list[LogLineView] | None = None
+
+
+class PodLogView(msgspec.Struct, omit_defaults=True):
+    """What the containers of a Pod of this name logged, as far as it means something to us."""
+
+    metadata: Metadata
+    containers: list[ContainerLogView] | None = None
+
+
 class CertificateView(msgspec.Struct, omit_defaults=True):
     """What is kept of one X.509 certificate. Times are RFC 3339 in UTC; numbers lower-case hex."""
 
@@ -458,8 +478,15 @@ ORDER = _kind("Order", "acme.cert-manager.io", "orders", policy=True)
 CHALLENGE = _kind("Challenge", "acme.cert-manager.io", "challenges", policy=True)
 
 
+#: No server knows this group: what is observed and not read from the API is put into pictures
+#: of a cluster as objects of it, so that checks look at it as at everything else.
+_OURS = "gwdoctor"
+POD_LOG = _kind("PodLog", _OURS, "podlogs", view=PodLogView, on_reference=True, policy=True)
+
+OURS = frozenset(kind for kind in READINGS if kind.group == _OURS)
+
 #: What the running system says and does, and nobody declared.
-OBSERVED = (EVENT,)
+OBSERVED = (EVENT, POD_LOG)
 
 
 def by_name(name: str, group: str) -> tuple[Kind, ...]:

@@ -374,6 +374,7 @@ class Finding:
     #: where they concern one of the same objects. It is then told as their evidence.
     proves: tuple[str, ...] = ()
     concerns: tuple[Ref, ...] = ()  #: beside the object of `field`
+    alone: bool = True  #: whether it is told where it proves none
 
     @property
     def id(self) -> str:

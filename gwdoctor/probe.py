@@ -109,6 +109,7 @@ class Probe:
         evidence: tuple[Evidence, ...] = (),
         proves: tuple[str, ...] = (),
         concerns: tuple[Ref, ...] = (),
+        alone: bool = True,
     ) -> Finding:
         """A finding of this check. `root` is the object that `field` stands in."""
         return Finding(
@@ -126,6 +127,7 @@ class Probe:
             evidence=evidence,
             proves=proves,
             concerns=concerns,
+            alone=alone,
         )
 
     def skip(self, hidden: OutOfView, subject: Field | None = None) -> Skip:

@@ -38,9 +38,17 @@ class Prover:
         cluster: the picture.
         probes: the checks that were run on it.
         before: all that they said.
+        seconds: that it took them.
     """
 
-    def __init__(self, cluster: Cluster, probes: Collection[type[Probe]], before: Report) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        probes: Collection[type[Probe]],
+        before: Report,
+        seconds: float = 0.0,
+    ) -> None:
+        self.seconds = seconds
         self._cluster = cluster
         self._probes = tuple(probes)
         self._stood = {finding.id for finding in before.findings}

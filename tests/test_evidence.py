@@ -24,7 +24,7 @@ def quote(text: str = "readv() failed", **given: object) -> Evidence:
 
 def observed(**given: object) -> Finding:
     wanted = {
-        "check": "service/log-shows-failure",
+        "check": "service/failure-logged",
         "severity": Severity.HIGH,
         "evidence": (quote(),),
         "proves": ("kong/upstream-protocol-missing",),
@@ -57,7 +57,7 @@ def test_what_proves_nothing_else_stands_alone(other: dict[str, object]) -> None
 
     told = weighed([observed(), claim])
 
-    assert {f.check for f in told} == {claim.check, "service/log-shows-failure"}
+    assert {f.check for f in told} == {claim.check, "service/failure-logged"}
     assert next(f for f in told if f.check == claim.check).confidence is Confidence.LIKELY
 
 
@@ -76,7 +76,7 @@ def test_nothing_worse_is_hidden_under_a_lesser_finding() -> None:
 
     told = weighed([claim, observed()])
 
-    assert {f.check for f in told} == {claim.check, "service/log-shows-failure"}
+    assert {f.check for f in told} == {claim.check, "service/failure-logged"}
     assert next(f for f in told if f.check == claim.check).evidence
 
 

@@ -9,7 +9,7 @@ import typer
 from gwdoctor.cli import argv as arguments
 from gwdoctor.cli import program
 from gwdoctor.cli.help import Command, Group
-from gwdoctor.cli.options import Choice, Connection, Input, Output, Repair, Time, takes
+from gwdoctor.cli.options import Choice, Connection, Input, Output, Repair, Running, Time, takes
 
 app = typer.Typer(
     cls=Group,
@@ -53,8 +53,15 @@ def _root(
 
 
 @app.command(cls=Command, epilog=_EXITS)
-@takes(given=Input, choice=Choice, output=Output, time=Time, connection=Connection)
-def scan(given: Input, choice: Choice, output: Output, time: Time, connection: Connection) -> int:
+@takes(given=Input, choice=Choice, running=Running, output=Output, time=Time, connection=Connection)
+def scan(
+    given: Input,
+    choice: Choice,
+    running: Running,
+    output: Output,
+    time: Time,
+    connection: Connection,
+) -> int:
     """Find what is wrong, and print what mends it.
 
     Without -f and --snapshot the cluster of the current context is read. A document that cannot
@@ -62,7 +69,7 @@ def scan(given: Input, choice: Choice, output: Output, time: Time, connection: C
     """
     from gwdoctor.cli import scan as command
 
-    return command.run(given, choice, output, time, connection)
+    return command.run(given, choice, running, output, time, connection)
 
 
 @app.command(cls=Command)

@@ -66,6 +66,7 @@ _WHAT = "What is read"
 _OUTPUT = "Output"
 _CHECKS = "Which checks"
 _FIXES = "Which fixes, and how"
+_RUNNING = "The running system"
 _RUN = "Time"
 _CONNECTION = "Connection, as with kubectl"
 
@@ -164,6 +165,39 @@ class Choice:
             help="Tell only certain, likely or possible and surer. Default: possible.",
         ),
     ] = "possible"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """What of the running system is looked at beside what is declared. Nothing unasked."""
+
+    logs: Annotated[
+        bool,
+        _option(
+            _RUNNING,
+            "--logs",
+            help="Read the last lines of the logs of gateways, Kong, cert-manager, and of the "
+            "sidecars that findings name: they prove findings. Needs the right to get pods/log.",
+        ),
+    ] = False
+    log_since: Annotated[
+        str,
+        _option(
+            _RUNNING,
+            "--log-since",
+            metavar="TIME",
+            help="How far back. Default: 15m; 0 for no limit.",
+        ),
+    ] = "15m"
+    log_lines: Annotated[
+        int,
+        _option(
+            _RUNNING,
+            "--log-lines",
+            metavar="N",
+            help="At most so many lines of each log, and never more than 1 MiB. Default: 2000.",
+        ),
+    ] = 2000
 
 
 @dataclass(frozen=True, kw_only=True)

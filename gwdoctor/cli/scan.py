@@ -10,7 +10,8 @@ from gwdoctor.catalogue import catalogue
 from gwdoctor.cli import inputs, narrow, outcome, values
 from gwdoctor.cli.chosen import chosen
 from gwdoctor.cli.inputs import Seen
-from gwdoctor.cli.options import Choice, Connection, Input, Output, Time
+from gwdoctor.cli.observing import Wishes, observed
+from gwdoctor.cli.options import Choice, Connection, Input, Output, Running, Time
 from gwdoctor.cli.talk import Talk
 from gwdoctor.cli.writing import Writer
 from gwdoctor.engine import scan
@@ -37,7 +38,14 @@ class Wanted:
         )
 
 
-def run(given: Input, choice: Choice, output: Output, time: Time, connection: Connection) -> int:
+def run(
+    given: Input,
+    choice: Choice,
+    running: Running,
+    output: Output,
+    time: Time,
+    connection: Connection,
+) -> int:
     """The command; returns the exit code. Raises Mistake and NoCluster."""
     started = clock.perf_counter()
     talk = Talk(output.verbosity)
@@ -45,10 +53,12 @@ def run(given: Input, choice: Choice, output: Output, time: Time, connection: Co
     wanted = Wanted.of(choice, given)
     fail_on = values.fail_on(output.fail_on)
     writer = Writer.of(output)
-    seen = inputs.read(given, probes, connection=connection, time=time, talk=talk)
-    read_in = clock.perf_counter() - started
+    wishes = Wishes.of(running, given)
+    asked = list(dict.fromkeys((*probes, *wishes.observers())))
     timings: dict[str, float] | None = {} if output.timings else None
-    report = judged(seen, probes, wanted, timings)
+    with inputs.opened(given, asked, connection=connection, time=time, talk=talk) as seen:
+        read_in = clock.perf_counter() - started
+        report = judged(seen, probes, wanted, timings, wishes)
     if seen.is_live:  # offline the same input gives the same bytes
         report = replace(report, seconds=clock.perf_counter() - started)
     talk.notes(seen.notes)
@@ -64,14 +74,14 @@ def judged(
     probes: Collection[type[Probe]],
     wanted: Wanted | None = None,
     timings: dict[str, float] | None = None,
+    wishes: Wishes | None = None,
 ) -> Report:
     """What the checks say of it, narrowed to what was asked for, and with proofs of the fixes."""
-    started = clock.perf_counter()
-    report, prover = judge(seen, probes, wanted, timings)
+    report, prover = judge(seen, probes, wanted, timings, wishes)
     budget = Budget(
         objects=None if seen.is_live else OBJECTS,
         seconds=SECONDS if seen.is_live else None,
-        expected=(clock.perf_counter() - started) / 2,
+        expected=prover.seconds / 2,
         out_of_time=lambda: seen.deadline.passed,
     )
     return proven(report, prover, budget)
@@ -82,9 +92,11 @@ def judge(
     probes: Collection[type[Probe]],
     wanted: Wanted | None = None,
     timings: dict[str, float] | None = None,
+    wishes: Wishes | None = None,
 ) -> tuple[Report, Prover]:
     """The same without the proofs, and what makes them."""
     cluster = seen.picture.cluster
+    started = clock.perf_counter()
     everything = scan(
         cluster,
         probes,
@@ -92,6 +104,9 @@ def judge(
         out_of_time=lambda: seen.deadline.passed,
         timings=timings,
     )
+    prover = Prover(cluster, probes, everything, clock.perf_counter() - started)
+    if wishes is not None:
+        everything = observed(everything, seen, wishes, probes)
     report = replace(
         everything,
         skips=(*everything.skips, *(Skip(check="", reason=str(note)) for note in seen.notes)),
@@ -103,7 +118,7 @@ def judge(
         if wanted.selected is not None:
             report = narrow.with_labels(report, cluster, wanted.selected)
         report = narrow.at_least(report, wanted.severity, wanted.confidence)
-    return report, Prover(cluster, probes, everything)
+    return report, prover
 
 
 def _tell(timings: dict[str, float], read_in: float, talk: Talk) -> None:

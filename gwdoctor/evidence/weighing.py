@@ -29,7 +29,9 @@ def weighed(findings: Iterable[Finding]) -> list[Finding]:
         for number in proven:
             proofs.setdefault(number, []).extend(observed.evidence)
         # nothing is hidden under a finding that is told as less than it
-        if not any(claims[number].severity >= observed.severity for number in proven):
+        if observed.alone and not any(
+            claims[number].severity >= observed.severity for number in proven
+        ):
             alone.append(observed)
     return [
         *(

@@ -95,6 +95,26 @@ class Connection:
         """The body of the answer. Raises Trouble, and NoCluster where we cannot log in."""
         return self._patiently("GET", path, query or {}, {"Accept": accept}, None)
 
+    def taste(self, path: str, query: Mapping[str, str], *, most: int, seconds: float) -> bytearray:
+        """The beginning of an answer that may not end: so many bytes, what came in so many seconds.
+
+        Asked once, without patience. Raises Trouble where nothing came.
+        """
+        if self.deadline.passed:
+            raise OutOfTime
+        url = f"{self.access.server}{path}?{urlencode(query)}"
+        limit = self.deadline.capped(seconds)
+        proof = self._credentials.proof()
+        try:
+            answer = self._once(
+                "GET", url, {"Accept": "*/*"}, None, proof, "", limit=limit, most=most
+            )
+        except _MayPass as failure:
+            raise Trouble(str(failure)) from None
+        if answer.status != 200:
+            raise Trouble(_reason(answer), answer.status)
+        return answer.body
+
     def post(self, path: str, body: object) -> bytearray:
         """The answer to a question that is asked by POST: a review. Nothing is ever written."""
         headers = {"Accept": JSON, "Content-Type": JSON}
@@ -185,10 +205,14 @@ class Connection:
         body: bytes | None,
         proof: Proof,
         encoding: str,
+        *,
+        limit: Deadline | None = None,
+        most: int | None = None,
     ) -> _Answer:
+        """One request. With `most` the answer may be cut off after so many bytes, or at the limit."""
         import urllib3
 
-        limit = self.deadline.capped(self._request_timeout)
+        limit = limit or self.deadline.capped(self._request_timeout)
         silence = self._request_timeout or SILENCE_SECONDS
         self._count(requests=1)
         try:
@@ -205,11 +229,17 @@ class Connection:
                 redirect=False,
             )
             try:
-                content = _body(response, limit)
+                if most is None:
+                    content = _body(response, limit)
+                else:
+                    content = _beginning(response, limit, most)
             except BaseException:
                 response.close()  # what is left of the body would be taken for the next answer
                 raise
-            response.release_conn()
+            if most is None:
+                response.release_conn()
+            else:
+                response.close()
         except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
             if self.deadline.passed:
                 raise OutOfTime from None
@@ -335,6 +365,23 @@ def _body(response: Any, limit: Deadline) -> bytearray:
             raise Trouble(f"an answer is larger than {MOST_BYTES >> 20} MiB (see --chunk-size)")
         if limit.passed:
             raise TimeoutError
+    return body
+
+
+def _beginning(response: Any, limit: Deadline, most: int) -> bytearray:
+    """What comes of a body before the limits; a silence ends it, where something came before."""
+    import urllib3
+
+    body = bytearray()
+    try:
+        while len(body) < most and not limit.passed:
+            piece = response.read1(min(_PIECE, most - len(body)))
+            if not piece:
+                break
+            body += piece
+    except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError):
+        if not body:
+            raise
     return body
 
 

@@ -1,17 +1,17 @@
-"""What is asked about one object: who manages it, and whether the server would take a change.
+"""What is asked about one object: who manages it, whether the server would take a change, its log.
 
 Every request that could write carries `dryRun=All`: the server answers it and keeps nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from gwdoctor.model import Kind, Ref
-from gwdoctor.source import lister
+from gwdoctor.source import lister, podlogs
 from gwdoctor.source.connection import Connection, Trouble
 from gwdoctor.source.discovery import Discovery
 
@@ -75,6 +75,12 @@ class Questions:
         except Trouble as trouble:
             return str(trouble)
         return ""
+
+    def logs(
+        self, containers: Sequence[podlogs.Container], limits: podlogs.Limits
+    ) -> Iterator[tuple[podlogs.Container, bytearray | Trouble]]:
+        """What containers wrote, as it comes."""
+        return podlogs.read(self._connection, containers, limits)
 
     def _path(self, ref: Ref) -> str:
         served = self._discovery.served.get(Kind(ref.kind.name, ref.kind.group))

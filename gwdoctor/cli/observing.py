@@ -1,0 +1,82 @@
+"""What the options ask of the running system, and the report with what it said."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+
+from gwdoctor import kinds
+from gwdoctor.catalogue import catalogue
+from gwdoctor.cli import values
+from gwdoctor.cli.inputs import Seen
+from gwdoctor.cli.mistakes import Mistake
+from gwdoctor.cli.options import Input, Running
+from gwdoctor.engine import scan
+from gwdoctor.evidence.listening import Observed, listen
+from gwdoctor.model import Kind, Report
+from gwdoctor.probe import Probe
+from gwdoctor.source.podlogs import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What is to be observed beside what the API tells; nothing unless it is asked for."""
+
+    logs: Limits | None = None
+
+    @classmethod
+    def of(cls, running: Running, given: Input) -> Wishes:
+        """What these options ask for. Raises Mistake."""
+        wishes = cls(_limits(running) if running.logs else None)
+        if wishes.kinds and (given.filename or given.snapshot):
+            raise Mistake("--logs asks a running cluster: it does not go with -f and --snapshot")
+        return wishes
+
+    @property
+    def kinds(self) -> frozenset[Kind]:
+        """The kinds of objects that observing makes."""
+        return frozenset({kinds.POD_LOG} if self.logs is not None else ())
+
+    def observers(self) -> list[type[Probe]]:
+        """The checks that judge them: they are run to prove others, whether selected or not."""
+        return [
+            probe for probe in catalogue().values() if not self.kinds.isdisjoint(probe.subjects)
+        ]
+
+
+def _limits(running: Running) -> Limits:
+    if running.log_lines < 1:
+        raise Mistake("--log-lines: give a number above 0")
+    return Limits(values.seconds(running.log_since, "--log-since"), running.log_lines)
+
+
+def observed(report: Report, seen: Seen, wishes: Wishes, probes: Collection[type[Probe]]) -> Report:
+    """The report with what the running system says: as evidence, or as findings of their own."""
+    if not wishes.kinds or seen.questions is None:
+        return report
+    cluster = seen.picture.cluster
+    found: list[Observed] = []
+    if wishes.logs is not None:
+        found.append(listen(cluster, report.findings, seen.questions, wishes.logs))
+    picture = cluster.after([resource for one in found for resource in one.resources])
+    observers = wishes.observers()
+    earlier = replace(
+        report,
+        not_applicable=report.not_applicable - len(set(observers).intersection(probes)),
+        skips=(*report.skips, *(skip for one in found for skip in one.skips)),
+        incomplete=report.incomplete or any(one.incomplete for one in found),
+    )
+    later = scan(
+        picture,
+        observers,
+        target=seen.target,
+        out_of_time=lambda: seen.deadline.passed,
+        earlier=earlier,
+    )
+    return _selected(later, probes)
+
+
+def _selected(report: Report, probes: Iterable[type[Probe]]) -> Report:
+    """Without findings of their own from checks that nobody selected."""
+    known = {probe.id() for probe in probes}
+    return replace(report, findings=tuple(f for f in report.findings if f.check in known))

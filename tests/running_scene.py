@@ -1,0 +1,88 @@
+"""Scenes that run: their Pods on kwok's node, with logs that a test wrote."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import scenes
+import yaml
+from testbed import ControlPlane
+from testbed.client import Manifest
+
+Report = dict[str, Any]
+#: Namespace, Pod and container, and its lines.
+Logs = Mapping[tuple[str, str, str], list[str]]
+
+
+def load(
+    control_plane: ControlPlane, node: str, document: str, state: str, *more: Manifest
+) -> None:
+    """Apply a scene; its Pods run on this node."""
+    manifests = [*scenes.manifests(document, state), *more]
+    for manifest in manifests:
+        if manifest["kind"] == "Pod":
+            manifest["spec"]["nodeName"] = node
+    control_plane.apply(yaml.safe_dump_all(manifests), status=True)
+    deadline = time.monotonic() + 30
+    while waiting := [
+        pod["metadata"]["name"]
+        for pod in control_plane.items("v1", "Pod")
+        if pod.get("status", {}).get("phase") != "Running"
+    ]:
+        assert time.monotonic() < deadline, f"not running: {waiting}"
+        time.sleep(0.1)
+
+
+def write_logs(control_plane: ControlPlane, folder: Path, logs: Logs) -> None:
+    """Let these containers have logged these lines, a moment ago."""
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f000Z")
+    for (namespace, pod, container), lines in logs.items():
+        file = folder / f"{namespace}-{pod}-{container}.log"
+        file.write_text("".join(f"{now} stdout F {line}\n" for line in lines))
+        serve_log(control_plane, file, namespace, pod, container)
+
+
+def serve_log(
+    control_plane: ControlPlane, file: Path, namespace: str, pod: str, container: str
+) -> None:
+    """Let a file, in the form of the container runtime, be the log of a container."""
+    control_plane.apply(
+        [
+            {
+                "apiVersion": "kwok.x-k8s.io/v1alpha1",
+                "kind": "ClusterLogs",
+                "metadata": {"name": f"{namespace}-{pod}"},
+                "spec": {
+                    "selector": {"matchNamespaces": [namespace], "matchNames": [pod]},
+                    "logs": [{"containers": [container], "logsFile": str(file)}],
+                },
+            }
+        ]
+    )
+
+
+def scan(control_plane: ControlPlane, *more: str, expected: tuple[int, ...] = (0, 1)) -> Report:
+    """The report of a scan of all namespaces."""
+    command = [sys.executable, "-m", "gwdoctor", "scan", "-A", "-o", "json", "--timeout", "120s"]
+    done = subprocess.run(
+        [*command, "--kubeconfig", str(control_plane.kubeconfig), *more],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode in expected, done.stderr
+    report: Report = json.loads(done.stdout)
+    return report
+
+
+def finding(report: Report, check: str) -> dict[str, Any]:
+    """The only finding of a check."""
+    (found,) = [each for each in report["findings"] if each["check"] == check]
+    return dict(found)
