@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,13 +30,20 @@ def load(
         if manifest["kind"] == "Pod":
             manifest["spec"]["nodeName"] = node
     control_plane.apply(yaml.safe_dump_all(manifests), status=True)
+    eventually(
+        lambda: all(
+            pod.get("status", {}).get("phase") == "Running"
+            for pod in control_plane.items("v1", "Pod")
+        ),
+        "all pods run",
+    )
+
+
+def eventually(look: Callable[[], bool], what: str) -> None:
+    """Wait until it is so."""
     deadline = time.monotonic() + 30
-    while waiting := [
-        pod["metadata"]["name"]
-        for pod in control_plane.items("v1", "Pod")
-        if pod.get("status", {}).get("phase") != "Running"
-    ]:
-        assert time.monotonic() < deadline, f"not running: {waiting}"
+    while not look():
+        assert time.monotonic() < deadline, f"not yet: {what}"
         time.sleep(0.1)
 
 
@@ -70,9 +77,14 @@ def serve_log(
 
 def scan(control_plane: ControlPlane, *more: str, expected: tuple[int, ...] = (0, 1)) -> Report:
     """The report of a scan of all namespaces."""
+    return scan_as(control_plane.kubeconfig, *more, expected=expected)
+
+
+def scan_as(kubeconfig: Path, *more: str, expected: tuple[int, ...] = (0, 1)) -> Report:
+    """The same with another kubeconfig."""
     command = [sys.executable, "-m", "gwdoctor", "scan", "-A", "-o", "json", "--timeout", "120s"]
     done = subprocess.run(
-        [*command, "--kubeconfig", str(control_plane.kubeconfig), *more],
+        [*command, "--kubeconfig", str(kubeconfig), *more],
         capture_output=True,
         text=True,
         check=False,

@@ -129,7 +129,7 @@ _ISTIO = frozenset(_KEYS) - {"x-envoy-origin-path", ":authority"}
 def _from_json(line: str) -> Request | None:
     try:
         fields = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(fields, dict) or "response_code" not in fields:
         return None
