@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 
 from gwdoctor.cluster import Cluster, OutOfView
-from gwdoctor.evidence.weighing import weighed
+from gwdoctor.evidence.weighing import refuted, weighed
 from gwdoctor.model import Finding, Report, Resource, Skip, Target
 from gwdoctor.probe import Probe
 
@@ -44,6 +44,10 @@ def scan(
         skips += _blind_spots(probe, cluster)
         if timings is not None:
             timings[probe.id()] = time.perf_counter() - started
+    skips += [
+        Skip(check=claim.check, reason=f"taken back: {seen.message}", ref=claim.field.ref)
+        for claim, seen in refuted(findings)
+    ]
     return Report(
         target=target or Target(),
         findings=tuple(_distinct(sorted(weighed(findings), key=_worst_first))),

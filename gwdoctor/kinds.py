@@ -158,6 +158,32 @@ class CertificateView(msgspec.Struct, omit_defaults=True):
     extensionsUnread: bool = False  #: they are broken, so names and usages say nothing
 
 
+class OwnerView(msgspec.Struct, omit_defaults=True):
+    """An object, and the field of it that asks for something."""
+
+    apiVersion: str | None = None
+    kind: str | None = None
+    namespace: str | None = None
+    name: str | None = None
+    path: list[str | int] | None = None
+
+
+class HandshakeView(msgspec.Struct, omit_defaults=True):
+    """What a server showed to a client that asked for `host`; see `gwdoctor.source.handshake`."""
+
+    metadata: Metadata
+    purpose: str | None = None  #: `entry` or `backend`
+    host: str | None = None
+    address: str | None = None  #: as a message shows it
+    owner: OwnerView | None = None  #: who asks for the certificate, or leads to the backend
+    secret: ObjectView | None = None  #: where that certificate should be
+    problem: str | None = None
+    told: str | None = None
+    version: str | None = None
+    protocol: str | None = None
+    certificates: list[CertificateView] | None = None
+
+
 class PemView(msgspec.Struct, omit_defaults=True):
     """One key of a Secret that should hold certificates. `problem` says why it does not."""
 
@@ -483,10 +509,13 @@ CHALLENGE = _kind("Challenge", "acme.cert-manager.io", "challenges", policy=True
 _OURS = "gwdoctor"
 POD_LOG = _kind("PodLog", _OURS, "podlogs", view=PodLogView, on_reference=True, policy=True)
 
+HANDSHAKE = _kind(
+    "Handshake", _OURS, "handshakes", view=HandshakeView, on_reference=True, policy=True
+)
 OURS = frozenset(kind for kind in READINGS if kind.group == _OURS)
 
 #: What the running system says and does, and nobody declared.
-OBSERVED = (EVENT, POD_LOG)
+OBSERVED = (EVENT, POD_LOG, HANDSHAKE)
 
 
 def by_name(name: str, group: str) -> tuple[Kind, ...]:

@@ -375,6 +375,7 @@ class Finding:
     proves: tuple[str, ...] = ()
     concerns: tuple[Ref, ...] = ()  #: beside the object of `field`
     alone: bool = True  #: whether it is told where it proves none
+    refutes: tuple[str, ...] = ()  #: the checks whose findings on the same objects it takes back
 
     @property
     def id(self) -> str:

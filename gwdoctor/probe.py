@@ -110,6 +110,7 @@ class Probe:
         proves: tuple[str, ...] = (),
         concerns: tuple[Ref, ...] = (),
         alone: bool = True,
+        refutes: tuple[str, ...] = (),
     ) -> Finding:
         """A finding of this check. `root` is the object that `field` stands in."""
         return Finding(
@@ -128,6 +129,7 @@ class Probe:
             proves=proves,
             concerns=concerns,
             alone=alone,
+            refutes=refutes,
         )
 
     def skip(self, hidden: OutOfView, subject: Field | None = None) -> Skip:

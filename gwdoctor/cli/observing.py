@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
@@ -12,9 +13,11 @@ from gwdoctor.cli.inputs import Seen
 from gwdoctor.cli.mistakes import Mistake
 from gwdoctor.cli.options import Input, Running
 from gwdoctor.engine import scan
+from gwdoctor.evidence import backends, knocking
 from gwdoctor.evidence.listening import Observed, listen
 from gwdoctor.model import Kind, Report
 from gwdoctor.probe import Probe
+from gwdoctor.source.addresses import Network
 from gwdoctor.source.podlogs import Limits
 
 
@@ -23,19 +26,36 @@ class Wishes:
     """What is to be observed beside what the API tells; nothing unless it is asked for."""
 
     logs: Limits | None = None
+    tls: bool = False
+    backends: bool = False
+    forwarded: bool = False  #: through the API server, not to the addresses
+    allowed: tuple[Network, ...] = ()
 
     @classmethod
     def of(cls, running: Running, given: Input) -> Wishes:
         """What these options ask for. Raises Mistake."""
-        wishes = cls(_limits(running) if running.logs else None)
+        what = [word for text in running.probe or () for word in text.split(",")]
+        asked = {values.one_of(word, ["tls", "backends"], "--probe") for word in what}
+        wishes = cls(
+            _limits(running) if running.logs else None,
+            tls="tls" in asked,
+            backends="backends" in asked,
+            forwarded=values.one_of(running.probe_via, _WAYS, "--probe-via") == "port-forward",
+            allowed=tuple(map(_network, running.probe_allow or ())),
+        )
         if wishes.kinds and (given.filename or given.snapshot):
-            raise Mistake("--logs asks a running cluster: it does not go with -f and --snapshot")
+            flag = "--logs" if running.logs else "--probe"
+            raise Mistake(f"{flag} asks a running cluster: it does not go with -f and --snapshot")
         return wishes
 
     @property
     def kinds(self) -> frozenset[Kind]:
         """The kinds of objects that observing makes."""
-        return frozenset({kinds.POD_LOG} if self.logs is not None else ())
+        made = {
+            kinds.POD_LOG: self.logs is not None,
+            kinds.HANDSHAKE: self.tls or self.backends,
+        }
+        return frozenset(kind for kind, is_made in made.items() if is_made)
 
     def observers(self) -> list[type[Probe]]:
         """The checks that judge them: they are run to prove others, whether selected or not."""
@@ -50,6 +70,16 @@ def _limits(running: Running) -> Limits:
     return Limits(values.seconds(running.log_since, "--log-since"), running.log_lines)
 
 
+_WAYS = ["address", "port-forward"]
+
+
+def _network(text: str) -> Network:
+    try:
+        return ipaddress.ip_network(text.strip(), strict=False)
+    except ValueError:
+        raise Mistake(f"--probe-allow: {text!r} is no network; write 203.0.113.0/24") from None
+
+
 def observed(report: Report, seen: Seen, wishes: Wishes, probes: Collection[type[Probe]]) -> Report:
     """The report with what the running system says: as evidence, or as findings of their own."""
     if not wishes.kinds or seen.questions is None:
@@ -58,6 +88,14 @@ def observed(report: Report, seen: Seen, wishes: Wishes, probes: Collection[type
     found: list[Observed] = []
     if wishes.logs is not None:
         found.append(listen(cluster, report.findings, seen.questions, wishes.logs))
+    if wishes.tls:
+        found.append(
+            knocking.knock(
+                cluster, seen.questions, forwarded=wishes.forwarded, allowed=wishes.allowed
+            )
+        )
+    if wishes.backends:
+        found.append(backends.ask(cluster, seen.questions))
     picture = cluster.after([resource for one in found for resource in one.resources])
     observers = wishes.observers()
     earlier = replace(

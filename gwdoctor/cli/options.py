@@ -199,6 +199,37 @@ class Running:
         ),
     ] = 2000
 
+    probe: Annotated[
+        list[str] | None,
+        _option(
+            _RUNNING,
+            "--probe",
+            metavar="WHAT",
+            help="tls: shake hands for each host of the entry and compare what is served with the "
+            "Secret. backends: ask what the ports behind Kong speak. Repeatable, or with commas.",
+        ),
+    ] = None
+    probe_via: Annotated[
+        str,
+        _option(
+            _RUNNING,
+            "--probe-via",
+            metavar="WAY",
+            help="address: where the cluster says that the gateway is reached. port-forward: its "
+            "Pods, through the API server, which needs pods/portforward. Default: address.",
+        ),
+    ] = "address"
+    probe_allow: Annotated[
+        list[str] | None,
+        _option(
+            _RUNNING,
+            "--probe-allow",
+            metavar="CIDR",
+            help="Connect only to addresses in this network; may be repeated. Link-local and "
+            "metadata addresses never are, loopback only so.",
+        ),
+    ] = None
+
 
 @dataclass(frozen=True, kw_only=True)
 class Repair:

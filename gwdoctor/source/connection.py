@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
@@ -24,6 +24,9 @@ from gwdoctor.source.credentials import Credentials, Proof
 from gwdoctor.source.deadline import Deadline
 from gwdoctor.source.pool import pool_manager
 from gwdoctor.version import __version__
+
+if TYPE_CHECKING:
+    import ssl
 
 JSON = "application/json"
 #: How often a request is repeated that failed for a reason that may pass, and how long after.
@@ -61,6 +64,16 @@ class Traffic:
     requests: int = 0
     repeated: int = 0
     bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """What a connection to the API server is made of."""
+
+    server: str
+    headers: tuple[tuple[str, str], ...]
+    context: ssl.SSLContext | None
+    proxy: str
 
 
 class Connection:
@@ -133,6 +146,18 @@ class Connection:
         headers = {"Accept": JSON, "Content-Type": content}
         data = None if body is None else msgspec.json.encode(body)
         return self._patiently(method, path, {**query, "dryRun": "All"}, headers, data)
+
+    def way(self) -> Way:
+        """How to get to the server by a protocol of one's own, as the same user."""
+        proof = self._credentials.proof()
+        headers = self._headers({}, proof, "")
+        del headers["Accept-Encoding"]
+        return Way(
+            self.access.server,
+            tuple((name, value) for name, value in headers.items()),
+            tls.context(self.access, proof) if self.access.is_secure else None,
+            self._proxy,
+        )
 
     def close(self) -> None:
         """Close every connection."""

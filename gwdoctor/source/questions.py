@@ -6,7 +6,7 @@ Every request that could write carries `dryRun=All`: the server answers it and k
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -14,6 +14,9 @@ from gwdoctor.model import Kind, Ref
 from gwdoctor.source import lister, podlogs
 from gwdoctor.source.connection import Connection, Trouble
 from gwdoctor.source.discovery import Discovery
+
+if TYPE_CHECKING:
+    from gwdoctor.source import addresses, handshake, probing
 
 _APPLY = "application/apply-patch+yaml"
 _PATCH = "application/json-patch+json"
@@ -81,6 +84,14 @@ class Questions:
     ) -> Iterator[tuple[podlogs.Container, bytearray | Trouble]]:
         """What containers wrote, as it comes."""
         return podlogs.read(self._connection, containers, limits)
+
+    def probes(
+        self, targets: Sequence[probing.Target], allowed: Sequence[addresses.Network]
+    ) -> Iterator[tuple[probing.Target, handshake.Shown | Trouble]]:
+        """What ports show, as it comes."""
+        from gwdoctor.source import probing
+
+        return probing.probe(self._connection, targets, allowed)
 
     def _path(self, ref: Ref) -> str:
         served = self._discovery.served.get(Kind(ref.kind.name, ref.kind.group))

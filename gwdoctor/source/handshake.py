@@ -1,0 +1,129 @@
+"""A TLS handshake over any stream: what is shown to a client that asks for a name.
+
+Nothing is verified, nothing is asked for, and nothing is sent after the handshake.
+"""
+
+from __future__ import annotations
+
+import ssl
+import warnings
+from dataclasses import dataclass, field
+from typing import Any
+
+from cryptography import x509
+
+from gwdoctor.kinds import CertificateView
+from gwdoctor.source import secrets
+from gwdoctor.source.streams import Silent, Stream
+
+_ALPN = ["h2", "http/1.1"]
+#: Records of TLS begin with one of these: alert, handshake.
+_RECORDS = (0x15, 0x16)
+_MOST_CERTIFICATES = 10
+
+#: What can go wrong, as `Shown.problem` says it.
+CLEAR_TEXT, CLOSED, SILENT, REFUSED = "clear text", "closed", "silent", "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a server showed; `problem` is empty where the handshake came about."""
+
+    problem: str = ""
+    told: str = ""  #: the alert, or the first words in clear text
+    version: str = ""  #: TLSv1.3
+    protocol: str = ""  #: what ALPN agreed on
+    certificates: list[CertificateView] = field(default_factory=list)
+
+
+def shake(stream: Stream, server_name: str) -> Shown:
+    """Shake hands, with this SNI (empty: none). Raises Trouble where nothing can be reached."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = _context().wrap_bio(incoming, outgoing, server_hostname=server_name or None)
+    first = b""
+    while True:
+        try:
+            client.do_handshake()
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLError as error:
+            return _failed(error, first)
+        else:
+            return Shown(
+                version=client.version() or "",
+                protocol=client.selected_alpn_protocol() or "",
+                certificates=_certificates(client),
+            )
+        try:
+            if outgoing.pending:
+                stream.send(outgoing.read())
+            received = stream.receive()
+        except Silent:
+            return Shown(SILENT)
+        first = first or received
+        if not received:
+            return Shown(CLOSED)
+        if first[0] not in _RECORDS:
+            return Shown(CLEAR_TEXT, _words(first))
+        incoming.write(received)
+
+
+def speaks_http(stream: Stream, host: str) -> Shown:
+    """Whether a port answers a request in clear text: a HEAD of /, which changes nothing."""
+    stream.send(f"HEAD / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode("ascii"))
+    try:
+        received = stream.receive()
+    except Silent:
+        return Shown(SILENT)
+    if not received:
+        return Shown(CLOSED)
+    return Shown(CLEAR_TEXT, _words(received))
+
+
+def _context() -> ssl.SSLContext:
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    made.check_hostname = False
+    made.verify_mode = ssl.CERT_NONE  # what is shown is to be seen, whoever it comes from
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        made.minimum_version = ssl.TLSVersion.TLSv1
+    made.set_ciphers("ALL:@SECLEVEL=0")
+    made.set_alpn_protocols(_ALPN)
+    return made
+
+
+def _failed(error: ssl.SSLError, first: bytes) -> Shown:
+    reason = (error.reason or "").lower().replace("_", " ")
+    if first and first[0] not in _RECORDS:
+        return Shown(CLEAR_TEXT, _words(first))
+    return Shown(REFUSED, reason or "the handshake failed")
+
+
+def _words(received: bytes) -> str:
+    """The first line, as far as it is text."""
+    line = received[:80].split(b"\n")[0].decode("ascii", "replace")
+    return " ".join("".join(c if c.isprintable() and c != "\ufffd" else " " for c in line).split())
+
+
+def _certificates(client: ssl.SSLObject) -> list[CertificateView]:
+    """What was sent, the leaf first."""
+    leaf = client.getpeercert(binary_form=True)
+    chain = [leaf] if leaf else []
+    below: Any = getattr(client, "get_unverified_chain", None)  # public from Python 3.13 on
+    if below is None:
+        below = getattr(getattr(client, "_sslobj", None), "get_unverified_chain", None)
+    if below is not None:
+        sent = [c if isinstance(c, bytes) else c.public_bytes(_DER) for c in below() or ()]
+        chain = sent or chain
+    views = []
+    for der in chain[:_MOST_CERTIFICATES]:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                views.append(secrets.certificate(x509.load_der_x509_certificate(der)))
+        except Exception:  # the parser has many, and what cannot be parsed cannot be compared
+            break
+    return views
+
+
+_DER = 2  #: OpenSSL's number for it, X509_FILETYPE_ASN1
