@@ -16,6 +16,8 @@ import yaml
 from testbed import ControlPlane
 from testbed.client import Manifest
 
+from gwdoctor import kinds
+
 Report = dict[str, Any]
 #: Namespace, Pod and container, and its lines.
 Logs = Mapping[tuple[str, str, str], list[str]]
@@ -37,6 +39,33 @@ def load(
         ),
         "all pods run",
     )
+
+
+def reads_everything(user: str, *more: Manifest) -> list[Manifest]:
+    """The rights that a scan without flags needs, and these rules, for a user."""
+    group = "rbac.authorization.k8s.io"
+    groups: dict[str, list[str]] = {}
+    for kind, reading in kinds.READINGS.items():
+        if kind not in kinds.OURS:
+            groups.setdefault(kind.group, []).append(reading.plural)
+    rules = [
+        {"apiGroups": [name], "resources": plurals, "verbs": ["get", "list"]}
+        for name, plurals in groups.items()
+    ]
+    role: Manifest = {
+        "apiVersion": f"{group}/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": "reads-everything"},
+        "rules": [*rules, *more],
+    }
+    binding: Manifest = {
+        "apiVersion": f"{group}/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": "reads-everything"},
+        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "reads-everything"},
+        "subjects": [{"apiGroup": group, "kind": "User", "name": user}],
+    }
+    return [role, binding]
 
 
 def eventually(look: Callable[[], bool], what: str) -> None:

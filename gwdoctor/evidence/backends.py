@@ -12,7 +12,7 @@ from gwdoctor.evidence.listening import Observed
 from gwdoctor.kinds import HandshakeView
 from gwdoctor.model import Field, Metadata, Ref, Resource, Skip
 from gwdoctor.resolve import kong, services
-from gwdoctor.source import streams
+from gwdoctor.source import rights
 from gwdoctor.source.handshake import Shown
 from gwdoctor.source.probing import Target
 from gwdoctor.source.questions import Questions
@@ -30,14 +30,12 @@ def ask(cluster: Cluster, questions: Questions) -> Observed:
             view = HandshakeView(Metadata(), purpose="backend", owner=knocking.owner_of(port))
             resources.append(knocking.resource(target, outcome, view))
             continue
-        group, resource, verbs = streams.RIGHTS[0]
-        rule = {"apiGroups": [group], "resources": [resource], "verbs": list(verbs)}
         skips.append(
             Skip(
                 check=CHECK,
                 reason=f"what a port speaks was not asked: {outcome}",
                 ref=port.ref,
-                rbac=rule if outcome.status == 403 else None,
+                rbac=rights.PORT_FORWARD.rule if outcome.status == 403 else None,
             )
         )
     skips += [

@@ -12,7 +12,7 @@ from gwdoctor.evidence.doors import Door, Place, doors
 from gwdoctor.evidence.listening import Observed
 from gwdoctor.kinds import HandshakeView, ObjectView, OwnerView
 from gwdoctor.model import Field, Metadata, Ref, Resource, Skip
-from gwdoctor.source import streams
+from gwdoctor.source import rights
 from gwdoctor.source.addresses import Network
 from gwdoctor.source.connection import Trouble
 from gwdoctor.source.handshake import Shown
@@ -75,14 +75,8 @@ def _place(target: Target) -> str:
 
 
 def _skip(door: Door, reason: str, status: int = 0) -> Skip:
-    group, resource, verbs = streams.RIGHTS[0]
-    rule = {"apiGroups": [group], "resources": [resource], "verbs": list(verbs)}
-    return Skip(
-        check=CHECKS[0],
-        reason=reason,
-        ref=door.use.root.ref,
-        rbac=rule if status == 403 else None,
-    )
+    rule = rights.PORT_FORWARD.rule if status == 403 else None
+    return Skip(check=CHECKS[0], reason=reason, ref=door.use.root.ref, rbac=rule)
 
 
 def owner_of(field: Field) -> OwnerView:

@@ -10,7 +10,7 @@ from gwdoctor.evidence import pod_logs
 from gwdoctor.evidence.writers import Writer, writers
 from gwdoctor.kinds import LogLineView
 from gwdoctor.model import Finding, Resource, Skip
-from gwdoctor.source import podlogs
+from gwdoctor.source import podlogs, rights
 from gwdoctor.source.questions import Questions
 
 #: The check that judges what was heard, and is told where something could not be.
@@ -53,6 +53,5 @@ def listen(
 
 
 def _skip(writer: Writer, reason: str, status: int = 0) -> Skip:
-    group, resource, verbs = podlogs.RIGHTS[0]
-    rule = {"apiGroups": [group], "resources": [resource], "verbs": list(verbs)}
-    return Skip(check=CHECK, reason=reason, ref=writer.ref, rbac=rule if status == 403 else None)
+    rule = rights.LOGS.rule if status == 403 else None
+    return Skip(check=CHECK, reason=reason, ref=writer.ref, rbac=rule)

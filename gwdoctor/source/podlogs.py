@@ -10,8 +10,6 @@ from urllib.parse import quote
 from gwdoctor.source.connection import Connection, Trouble
 from gwdoctor.source.crew import Crew
 
-#: What reading logs needs beside the rights of a scan: apiGroup, resource, verbs.
-RIGHTS = (("", "pods/log", ("get",)),)
 #: So many logs are read at a time, so much of each, and so long.
 STREAMS = 4
 MOST_BYTES = 1 << 20

@@ -11,9 +11,6 @@ from gwdoctor.source import addresses
 from gwdoctor.source.connection import Connection, Trouble
 from gwdoctor.source.deadline import Deadline
 
-#: What a port-forward needs: apiGroup, resource, verbs. By websocket it is a GET, which servers
-#: from 1.35 on also ask `create` for.
-RIGHTS = (("", "pods/portforward", ("create", "get")),)
 _PROTOCOL = "v4.channel.k8s.io"
 _PIECE = 1 << 16
 
