@@ -7,10 +7,18 @@ import socket
 from collections.abc import Sequence
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-#: Link-local addresses, where clouds keep their metadata services, and AWS's of IPv6.
+#: Link-local addresses, where clouds keep their metadata services, and such services elsewhere
+#: (AWS by IPv6, Azure, Alibaba); "this network".
 _NEVER = tuple(
-    map(ipaddress.ip_network, ("169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128", "0.0.0.0/8"))
+    map(
+        ipaddress.ip_network,
+        (
+            *("169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128", "0.0.0.0/8"),
+            *("168.63.129.16/32", "100.100.100.200/32"),
+        ),
+    )
 )
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 class Refused(Exception):
@@ -35,8 +43,7 @@ def checked(address: str, allowed: Sequence[Network]) -> str:
         ip = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         raise Refused(f"{address} is no address") from None
-    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
-        ip = ip.ipv4_mapped
+    ip = _meant(ip)
     if any(ip in network for network in _NEVER) or ip.is_multicast or ip.is_unspecified:
         raise Refused(f"{ip} is never connected to: link-local, metadata or no single host")
     if any(ip in network for network in allowed):
@@ -46,3 +53,14 @@ def checked(address: str, allowed: Sequence[Network]) -> str:
     if ip.is_loopback:
         raise Refused(f"{ip} is this machine, not the cluster (see --probe-allow)")
     return str(ip)
+
+
+def _meant(
+    ip: ipaddress.IPv4Address | ipaddress.IPv6Address,
+) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """The IPv4 address that an IPv6 address stands for, where it does."""
+    if isinstance(ip, ipaddress.IPv4Address):
+        return ip
+    if ip in _NAT64:
+        return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+    return ip.ipv4_mapped or ip.sixtofour or ip
