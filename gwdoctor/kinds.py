@@ -172,7 +172,7 @@ class HandshakeView(msgspec.Struct, omit_defaults=True):
     """What a server showed to a client that asked for `host`; see `gwdoctor.source.handshake`."""
 
     metadata: Metadata
-    purpose: str | None = None  #: `entry` or `backend`
+    purpose: str | None = None  #: `entry`, `backend` or `reuse`
     host: str | None = None
     address: str | None = None  #: as a message shows it
     owner: OwnerView | None = None  #: who asks for the certificate, or leads to the backend
@@ -182,6 +182,9 @@ class HandshakeView(msgspec.Struct, omit_defaults=True):
     version: str | None = None
     protocol: str | None = None
     certificates: list[CertificateView] | None = None
+    reusedFor: str | None = None  #: another host, asked for on the same connection
+    status: int | None = None  #: of the answer to that
+    ownStatus: int | None = None  #: of the same request on a connection of its own
 
 
 class PemView(msgspec.Struct, omit_defaults=True):

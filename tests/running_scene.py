@@ -27,7 +27,11 @@ def load(
     control_plane: ControlPlane, node: str, document: str, state: str, *more: Manifest
 ) -> None:
     """Apply a scene; its Pods run on this node."""
-    manifests = [*scenes.manifests(document, state), *more]
+    apply(control_plane, node, [*scenes.manifests(document, state), *more])
+
+
+def apply(control_plane: ControlPlane, node: str, manifests: list[Manifest]) -> None:
+    """Apply objects; Pods run on this node."""
     for manifest in manifests:
         if manifest["kind"] == "Pod":
             manifest["spec"]["nodeName"] = node

@@ -337,3 +337,34 @@ def test_files_without_anything_to_look_at_are_no_alarm_and_no_gap(
 
     assert not report["findings"]
     assert report["summary"]["not_applicable"] > 0
+
+
+# --- the running system -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--logs", "-f", "healthy.yaml"), "--logs asks a running cluster"),
+        (("--probe", "tls", "-f", "healthy.yaml"), "--probe asks a running cluster"),
+        (("--probe", "tsl"), "--probe: 'tsl' is none of tls, backends"),
+        (("--probe", "tls", "--probe-via", "moon"), "--probe-via: 'moon' is none of"),
+        (("--probe", "tls", "--probe-allow", "10.0.0.0/99"), "--probe-allow: '10.0.0.0/99'"),
+        (("--logs", "--log-lines", "0"), "--log-lines: give a number above 0"),
+        (("--logs", "--log-since", "soon"), "--log-since: 'soon' is no duration"),
+    ],
+)
+def test_what_cannot_be_observed_is_a_mistake(
+    here: Here,
+    healthy: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    words: str,
+) -> None:
+    monkeypatch.chdir(healthy.parent)
+
+    done = here("scan", *arguments)
+
+    assert done.code == 2
+    assert words in done.err
+    assert done.err.count("\n") == 1

@@ -6,10 +6,12 @@ import ipaddress
 import json
 
 import casefile
+import hpack
 import pytest
 
 from gwdoctor.catalogue import catalogue
 from gwdoctor.evidence import access_log, doors, pod_logs, signatures
+from gwdoctor.source import http2
 from gwdoctor.source.addresses import Refused, checked, resolve
 
 TEXT = (
@@ -176,6 +178,61 @@ def test_a_name_that_is_none_is_refused() -> None:
 )
 def test_what_a_client_asks_for(host: str, name: str | None) -> None:
     assert doors.sni(host) == name
+
+
+def answered(*frames: bytes) -> int:
+    """The status of an answer that comes in these pieces."""
+    pieces = iter([*frames, b""])
+    return http2.head("a.example.com", lambda _: None, lambda: next(pieces))
+
+
+def frame(kind: int, payload: bytes, flags: int = 4, stream: int = 1) -> bytes:
+    return (
+        len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+    )
+
+
+@pytest.mark.parametrize(
+    ("block", "status"),
+    [
+        (b"\x88", 200),
+        (b"\x8d\x40\x01a\x01b", 404),
+        (b"\x3f\xe1\x1f\x8d", 0),  # a size in more than one byte: read as far as it goes
+        (b"\x20\x8d", 404),
+        (b"\x48\x03421", 421),
+        (b"\x48\x82\x64\x02", 302),  # RFC 7541 C.6.1
+        (b"\x48\x83\x64\x0e\xff", 307),  # RFC 7541 C.6.2
+        (b"\x08\x03301", 301),
+        (b"", 0),
+        (b"\xff", 0),
+        (b"\x48\x03abc", 0),
+        (b"\x48", 0),
+    ],
+)
+def test_the_status_of_an_http2_answer(block: bytes, status: int) -> None:
+    assert answered(frame(4, b"", 0, 0) + frame(1, block)) == status
+
+
+@pytest.mark.parametrize("huffman", [True, False])
+def test_every_status_that_another_library_writes_is_read(huffman: bool) -> None:
+    for status in range(100, 600):
+        head = [(":status", str(status)), ("server", "envoy"), ("date", "x")]
+        assert answered(frame(1, hpack.Encoder().encode(head, huffman=huffman))) == status
+
+
+def test_padding_and_pieces_do_not_matter() -> None:
+    whole = frame(4, b"", 0, 0) + frame(6, b"12345678", 0, 0) + frame(1, b"\x03\x8d\0\0\0", 4 | 8)
+
+    assert answered(whole) == 404
+    assert answered(*(whole[i : i + 1] for i in range(len(whole)))) == 404
+    assert answered(frame(1, b"\0\0\0\0\x10\x8d", 4 | 0x20)) == 404
+
+
+@pytest.mark.parametrize(
+    "pieces", [(), (b"HTTP/1.1 400",), (frame(7, b""),), (frame(3, b""),), (b"\xff" * 30,)]
+)
+def test_no_http2_answer(pieces: tuple[bytes, ...]) -> None:
+    assert answered(*pieces) == 0
 
 
 ENTRY = """

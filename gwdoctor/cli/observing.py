@@ -13,7 +13,7 @@ from gwdoctor.cli.inputs import Seen
 from gwdoctor.cli.mistakes import Mistake
 from gwdoctor.cli.options import Input, Running
 from gwdoctor.engine import scan
-from gwdoctor.evidence import backends, knocking
+from gwdoctor.evidence import backends, doors, knocking, writers
 from gwdoctor.evidence.listening import Observed, listen
 from gwdoctor.model import Kind, Report
 from gwdoctor.probe import Probe
@@ -56,6 +56,17 @@ class Wishes:
             kinds.HANDSHAKE: self.tls or self.backends,
         }
         return frozenset(kind for kind, is_made in made.items() if is_made)
+
+    @property
+    def reads(self) -> frozenset[Kind]:
+        """What has to be read to know whom to ask."""
+        return frozenset(
+            (
+                *(writers.READS if self.logs is not None else ()),
+                *(doors.READS if self.tls else ()),
+                *(backends.READS if self.backends else ()),
+            )
+        )
 
     def observers(self) -> list[type[Probe]]:
         """The checks that judge them: they are run to prove others, whether selected or not."""

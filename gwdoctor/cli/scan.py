@@ -56,7 +56,9 @@ def run(
     wishes = Wishes.of(running, given)
     asked = list(dict.fromkeys((*probes, *wishes.observers())))
     timings: dict[str, float] | None = {} if output.timings else None
-    with inputs.opened(given, asked, connection=connection, time=time, talk=talk) as seen:
+    with inputs.opened(
+        given, asked, connection=connection, time=time, talk=talk, also=wishes.reads
+    ) as seen:
         read_in = clock.perf_counter() - started
         report = judged(seen, probes, wanted, timings, wishes)
     if seen.is_live:  # offline the same input gives the same bytes

@@ -17,6 +17,8 @@ from gwdoctor.source.handshake import Shown
 from gwdoctor.source.probing import Target
 from gwdoctor.source.questions import Questions
 
+#: What finding the backends reads.
+READS = (*kong.ENTRY_KINDS, kinds.SERVICE, kinds.ENDPOINT_SLICE)
 CHECK = "kong/backend-speaks-otherwise"
 
 

@@ -17,9 +17,22 @@ from gwdoctor.resolve import (
     istio_gateways,
     kong,
     kong_pods,
+    tls_overlap,
 )
 from gwdoctor.resolve.certificates import CredentialUse
 
+#: What finding the doors reads.
+READS = tuple(
+    dict.fromkeys(
+        (
+            *credentials.USERS,
+            *kong.ENTRY_KINDS,
+            *tls_overlap.READS,
+            kinds.ENVOY_PROXY,
+            kinds.SERVICE,
+        )
+    )
+)
 #: Of each listener and host so many addresses or Pods are tried.
 MOST_PLACES = 2
 #: What stands for the first label of a wildcard.
@@ -65,6 +78,30 @@ def doors(cluster: Cluster) -> Iterator[Door]:
                 if name is not None and key not in seen:
                     seen.add(key)
                     yield Door(use, name, addresses, pods)
+
+
+@dataclass(frozen=True, slots=True)
+class Reuse:
+    """A connection for one host that browsers reuse for another: where to try it."""
+
+    overlap: tls_overlap.Overlap
+    opened: str
+    wanted: str
+    addresses: Sequence[Place] = field(default=())
+    pods: Sequence[Place] = field(default=())
+
+
+def reuses(cluster: Cluster) -> Iterator[Reuse]:
+    """Every overlap of servers that offer HTTP/2, by names that a client can ask for."""
+    try:
+        overlaps = tls_overlap.found(cluster).overlaps
+    except OutOfView:
+        return
+    for overlap in overlaps:
+        opened, wanted = sni(overlap.opened), sni(overlap.name)
+        if opened and wanted:
+            addresses, pods = _at(overlap.socket.workload, overlap.first.number)
+            yield Reuse(overlap, opened, wanted, addresses, pods)
 
 
 def sni(host: str) -> str | None:
@@ -181,15 +218,18 @@ def _of_istio(use: CredentialUse, cluster: Cluster) -> _Ways:
             path = server.field.path
             if server.owner.ref != use.root.ref or path != use.field.path[: len(path)]:
                 continue
-            target = workload.target(server.number)
-            addresses = (
-                place
-                for service in workload.services
-                for place in _balancer(service, server.number)
-            )
-            pods = (
-                Place("", target, pod.namespace, pod.name)
-                for pod in workload.pods
-                if isinstance(target, int)
-            )
-            yield _first(addresses), _first(pods)
+            yield _at(workload, server.number)
+
+
+def _at(
+    workload: istio_gateways.Workload, number: int
+) -> tuple[tuple[Place, ...], tuple[Place, ...]]:
+    """Where a port of a server is reached."""
+    target = workload.target(number)
+    addresses = (place for service in workload.services for place in _balancer(service, number))
+    pods = (
+        Place("", target, pod.namespace, pod.name)
+        for pod in workload.pods
+        if isinstance(target, int)
+    )
+    return _first(addresses), _first(pods)

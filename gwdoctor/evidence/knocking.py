@@ -8,7 +8,8 @@ from itertools import islice
 
 from gwdoctor import kinds
 from gwdoctor.cluster import Cluster
-from gwdoctor.evidence.doors import Door, Place, doors
+from gwdoctor.evidence import doors
+from gwdoctor.evidence.doors import Door, Place, Reuse
 from gwdoctor.evidence.listening import Observed
 from gwdoctor.kinds import HandshakeView, ObjectView, OwnerView
 from gwdoctor.model import Field, Metadata, Ref, Resource, Skip
@@ -31,18 +32,28 @@ def knock(
     """A handshake for each host of the entry, at its addresses or (`forwarded`) at its Pods."""
     wanted: dict[Target, Door] = {}
     skips: list[Skip] = []
-    for door in doors(cluster):
+    for door in doors.doors(cluster):
         places = door.pods if forwarded else door.addresses
         if not places:
             skips.append(_skip(door, _nowhere(forwarded=forwarded)))
         for place in places:
             wanted.setdefault(_target(place, door.host), door)
+    reused = {
+        _target(place, reuse.opened, reuse.wanted): reuse
+        for reuse in doors.reuses(cluster)
+        for place in (reuse.pods if forwarded else reuse.addresses)[:1]
+    }
     chosen = dict(islice(wanted.items(), MOST))
     if len(wanted) > MOST:
         reason = f"only {MOST} of {len(wanted)} handshakes were made; narrow it by -n"
         skips.append(Skip(check=CHECKS[0], reason=reason))
     open_, resources = dict(chosen), []
-    for target, outcome in questions.probes(tuple(chosen), allowed):
+    asked = (*chosen, *islice(reused, MOST))
+    for target, outcome in questions.probes(asked, allowed):
+        if target in reused:
+            if isinstance(outcome, Shown):
+                resources.append(_of_reuse(target, reused[target], outcome))
+            continue  # where nothing is reached, the handshakes tell it
         door = open_.pop(target)
         if isinstance(outcome, Shown):
             resources.append(_resource(target, door, outcome))
@@ -60,8 +71,9 @@ def _nowhere(*, forwarded: bool) -> str:
     return "no handshake: the cluster names no address of it; try --probe-via port-forward"
 
 
-def _target(place: Place, host: str) -> Target:
-    return Target(place.host, place.port, place.namespace, place.pod, host)
+def _target(place: Place, host: str, reused_for: str = "") -> Target:
+    where = (place.host, place.port, place.namespace, place.pod)
+    return Target(*where, host, reused_for=reused_for)
 
 
 def _told(target: Target, trouble: Trouble) -> str:
@@ -100,13 +112,26 @@ def _resource(target: Target, door: Door, shown: Shown) -> Resource:
     )
 
 
+def _of_reuse(target: Target, reuse: Reuse, shown: Shown) -> Resource:
+    overlap = reuse.overlap
+    view = HandshakeView(
+        Metadata(),
+        purpose="reuse",
+        owner=owner_of(overlap.first.spot),
+        reusedFor=target.reused_for,
+        status=shown.statuses[0],
+        ownStatus=shown.statuses[1],
+    )
+    return resource(target, shown, view)
+
+
 def resource(target: Target, shown: Shown, view: HandshakeView) -> Resource:
     """What was shown, as an object for a picture."""
     view.host, view.address = target.server_name or None, _place(target)
     view.problem, view.told = shown.problem or None, shown.told or None
     view.version, view.protocol = shown.version or None, shown.protocol or None
     view.certificates = shown.certificates
-    text = f"{view.address} {view.host} {view.purpose}"
+    text = f"{view.address} {view.host} {view.purpose} {view.reusedFor}"
     name = hashlib.sha256(text.encode()).hexdigest()[:16]
     namespace = (view.owner and view.owner.namespace) or ""
     view.metadata = Metadata(name=name, namespace=namespace)

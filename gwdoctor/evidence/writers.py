@@ -16,6 +16,8 @@ from gwdoctor.resolve import istio_mesh, services
 #: So many logs are read at most, and so many of Pods that one workload made.
 MOST = 40
 MOST_ALIKE = 3
+#: What finding the writers reads.
+READS = (kinds.POD, kinds.POD_WHOLE, kinds.SERVICE)
 _SIDECAR = "istio-proxy"
 _IMAGES = {
     "kong": signatures.KONG,

@@ -1,6 +1,6 @@
 """A TLS handshake over any stream: what is shown to a client that asks for a name.
 
-Nothing is verified, nothing is asked for, and nothing is sent after the handshake.
+Nothing is verified. What is sent after a handshake, somebody else decides.
 """
 
 from __future__ import annotations
@@ -34,38 +34,75 @@ class Shown:
     version: str = ""  #: TLSv1.3
     protocol: str = ""  #: what ALPN agreed on
     certificates: list[CertificateView] = field(default_factory=list)
+    #: of a request for another host on this connection; and of one on a connection of its own
+    statuses: tuple[int, int] = (0, 0)
+
+
+class Session:
+    """A TLS connection over a stream."""
+
+    def __init__(self, stream: Stream, server_name: str) -> None:
+        self._stream = stream
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._client = _context().wrap_bio(
+            self._incoming, self._outgoing, server_hostname=server_name or None
+        )
+
+    def shake(self) -> Shown:
+        """Shake hands. Raises Trouble where nothing can be reached."""
+        first = b""
+        while True:
+            try:
+                self._client.do_handshake()
+            except ssl.SSLWantReadError:
+                pass
+            except ssl.SSLError as error:
+                return _failed(error, first)
+            else:
+                return Shown(
+                    version=self._client.version() or "",
+                    protocol=self._client.selected_alpn_protocol() or "",
+                    certificates=_certificates(self._client),
+                )
+            try:
+                self._flush()
+                received = self._stream.receive()
+            except Silent:
+                return Shown(SILENT)
+            first = first or received
+            if not received:
+                return Shown(CLOSED)
+            if first[0] not in _RECORDS:
+                return Shown(CLEAR_TEXT, _words(first))
+            self._incoming.write(received)
+
+    def send(self, data: bytes) -> None:
+        """Send data, after the handshake."""
+        self._client.write(data)
+        self._flush()
+
+    def receive(self) -> bytes:
+        """The data that comes next; empty at the end."""
+        while True:
+            try:
+                return self._client.read(1 << 16)
+            except ssl.SSLWantReadError:
+                self._flush()
+                received = self._stream.receive()
+                if not received:
+                    return b""
+                self._incoming.write(received)
+            except ssl.SSLError:
+                return b""
+
+    def _flush(self) -> None:
+        if self._outgoing.pending:
+            self._stream.send(self._outgoing.read())
 
 
 def shake(stream: Stream, server_name: str) -> Shown:
     """Shake hands, with this SNI (empty: none). Raises Trouble where nothing can be reached."""
-    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    client = _context().wrap_bio(incoming, outgoing, server_hostname=server_name or None)
-    first = b""
-    while True:
-        try:
-            client.do_handshake()
-        except ssl.SSLWantReadError:
-            pass
-        except ssl.SSLError as error:
-            return _failed(error, first)
-        else:
-            return Shown(
-                version=client.version() or "",
-                protocol=client.selected_alpn_protocol() or "",
-                certificates=_certificates(client),
-            )
-        try:
-            if outgoing.pending:
-                stream.send(outgoing.read())
-            received = stream.receive()
-        except Silent:
-            return Shown(SILENT)
-        first = first or received
-        if not received:
-            return Shown(CLOSED)
-        if first[0] not in _RECORDS:
-            return Shown(CLEAR_TEXT, _words(first))
-        incoming.write(received)
+    return Session(stream, server_name).shake()
 
 
 def speaks_http(stream: Stream, host: str) -> Shown:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
-from gwdoctor.source import addresses, handshake, streams
+from gwdoctor.source import addresses, handshake, http2, streams
 from gwdoctor.source.connection import Connection, Trouble
 from gwdoctor.source.crew import Crew
 from gwdoctor.source.handshake import Shown
@@ -27,6 +27,8 @@ class Target:
     server_name: str
     #: also ask in clear text where there is no handshake
     is_backend: bool = False
+    #: after the handshake, ask for this host: as a browser that reuses the connection
+    reused_for: str = ""
 
 
 def probe(
@@ -46,6 +48,8 @@ def probe(
 
 
 def _one(connection: Connection, target: Target, allowed: Sequence[addresses.Network]) -> Shown:
+    if target.reused_for:
+        return _reused(connection, target, allowed)
     shown = _shake(connection, target, allowed)
     # some servers that speak clear text only say nothing to a handshake, or hang up
     if target.is_backend and shown.problem in (handshake.CLOSED, handshake.SILENT):
@@ -54,6 +58,26 @@ def _one(connection: Connection, target: Target, allowed: Sequence[addresses.Net
         if plain.problem == handshake.CLEAR_TEXT and plain.told.startswith("HTTP/"):
             return plain
     return shown
+
+
+def _reused(connection: Connection, target: Target, allowed: Sequence[addresses.Network]) -> Shown:
+    """What a request gets on the connection of another host, and on one of its own."""
+    shown = Shown()
+    statuses: list[int] = []
+    for name in (target.server_name, target.reused_for):
+        with _Closing(_open(connection, target, allowed)) as stream:
+            session = handshake.Session(stream, name)
+            met = session.shake()
+            shown = shown if statuses else met
+            speaks = not met.problem and met.protocol == "h2"
+            try:
+                status = (
+                    http2.head(target.reused_for, session.send, session.receive) if speaks else 0
+                )
+            except Trouble:  # it says nothing, or hangs up
+                status = 0
+            statuses.append(status)
+    return replace(shown, statuses=(statuses[0], statuses[1]))
 
 
 def _shake(connection: Connection, target: Target, allowed: Sequence[addresses.Network]) -> Shown:

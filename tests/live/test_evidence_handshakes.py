@@ -16,7 +16,8 @@ from typing import Any
 import certs
 import pytest
 import running_scene as running
-from behaviour import real_envoy
+import scenes
+from behaviour import istio_listeners, real_envoy
 from testbed import ControlPlane
 from testbed.client import Manifest
 
@@ -407,6 +408,36 @@ def test_what_a_backend_speaks_proves_document_000_or_takes_it_back(
             "kong/upstream-protocol-missing"
         }
         assert all("taken back" in skip["reason"] for skip in report["not_checked"])
+
+
+@pytest.mark.parametrize(
+    ("shares", "confidence"), [(True, "certain"), (False, None)], ids=["overlap", "apart"]
+)
+def test_a_connection_is_reused_for_document_002(
+    plane: ControlPlane, kwok_node: str, tmp_path: Path, shares: bool, confidence: str | None
+) -> None:
+    document = "002_istio_shared_certificate"
+    objects = [o for o in scenes.manifests(document, "broken", NOW) if o["kind"] != "EnvoyFilter"]
+    if not shares:
+        own = {"authory-wildcard": "authory", "drawdb-wildcard": "drawdb"}
+        for secret in (o for o in objects if o["kind"] == "Secret"):
+            name = own[secret["metadata"]["name"]]
+            secret["data"] = certs.secret_data(NOW, dns=[f"{name}.jiaxiu.example.com"])
+    with real_envoy.running(istio_listeners.envoy_config(objects, tmp_path), tmp_path) as envoy:
+        running.apply(plane, kwok_node, objects)
+        pod = ("istio-ingress", "istio-ingressgateway-6b8d")
+        forward(plane, *pod, {8443: envoy.listeners["443"][1]})
+
+        report = running.scan(plane, *FORWARD)
+
+    assert report["not_checked"] == []
+    if confidence:
+        found = running.finding(report, "istio/tls-server-overlap")
+        assert found["confidence"] == confidence
+        (quoted,) = found["evidence"]
+        assert quoted["text"].endswith("on this connection is answered 404, on one of its own 200")
+    else:
+        assert report["findings"] == []
 
 
 def test_nothing_is_probed_unasked(plane: ControlPlane, kwok_node: str) -> None:
