@@ -277,6 +277,32 @@ spec:
 status: {addresses: [{type: IPAddress, value: 203.0.113.7}]}
 ---
 apiVersion: v1
+kind: Service
+metadata: {name: kong-proxy, namespace: kong}
+spec:
+  type: NodePort
+  selector: {app: kong}
+  ports: [{name: tls, port: 443, targetPort: proxy-tls, nodePort: 30443}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: kong-1, namespace: kong, labels: {app: kong}}
+spec: {containers: [{name: proxy, image: "kong:3.9", ports: [{name: proxy-tls, containerPort: 8443}]}]}
+status: {hostIP: 10.9.0.1}
+---
+apiVersion: networking.k8s.io/v1
+kind: IngressClass
+metadata: {name: kong}
+spec: {controller: ingress-controllers.konghq.com/kong}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: pay, namespace: pay}
+spec:
+  ingressClassName: kong
+  tls: [{hosts: [pay.example.com], secretName: pay}, {secretName: whatever}]
+---
+apiVersion: v1
 kind: Pod
 metadata:
   name: envoy-1
@@ -299,5 +325,6 @@ def test_every_host_that_ends_tls_has_its_door() -> None:
             "lb.example.net port 443",
             "Pod istio-ingress/gateway-1 port 8443",
         ),
+        "pay.example.com": ("10.9.0.1 port 30443", "Pod kong/kong-1 port 8443"),
         "api.example.com": ("203.0.113.7 port 443", "Pod envoy-gateway-system/envoy-1 port 10443"),
     }

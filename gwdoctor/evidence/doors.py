@@ -9,7 +9,7 @@ from itertools import islice
 
 from gwdoctor import kinds
 from gwdoctor.cluster import Cluster, OutOfView
-from gwdoctor.model import Resource
+from gwdoctor.model import Field, Ref, Resource
 from gwdoctor.resolve import (
     credentials,
     envoy_gateway,
@@ -71,6 +71,8 @@ def doors(cluster: Cluster) -> Iterator[Door]:
     """Every host of a terminating listener, server or tls entry."""
     seen: set[tuple[object, ...]] = set()
     for use in credentials.all_uses(cluster):
+        if use.root.ref.kind == kinds.INGRESS and not use.hosts:
+            continue  # controllers differ in what they make of it; nobody asks for a name
         for addresses, pods in _ways(use, cluster):
             for host in use.hosts or ("",):
                 name = sni(host)
@@ -100,7 +102,7 @@ def reuses(cluster: Cluster) -> Iterator[Reuse]:
     for overlap in overlaps:
         opened, wanted = sni(overlap.opened), sni(overlap.name)
         if opened and wanted:
-            addresses, pods = _at(overlap.socket.workload, overlap.first.number)
+            addresses, pods = _at(overlap.socket.workload, overlap.first.number, cluster)
             yield Reuse(overlap, opened, wanted, addresses, pods)
 
 
@@ -139,22 +141,64 @@ def _balancer(resource: Resource, port: int) -> Iterator[Place]:
             yield Place(host, port)
 
 
+def _exposed(
+    service: Resource, number: int, pods: Iterable[Resource], cluster: Cluster
+) -> Iterator[Place]:
+    """Where a port of a Service is reached: its load balancer, and the nodes that its Pods are on."""
+    yield from _balancer(service, number)
+    for port in service.each("spec", "ports"):
+        node_port = port.number("nodePort")
+        if port.number("port") != number or not node_port:
+            continue
+        for pod in pods:
+            whole = cluster.find(Ref(kinds.POD_WHOLE, pod.namespace, pod.name))
+            if whole is not None and whole.text("status", "hostIP"):
+                yield Place(whole.text("status", "hostIP"), node_port)
+
+
 def _of_ingress(ingress: Resource, cluster: Cluster) -> _Ways:
     try:
         is_kongs = ingress in kong.ingresses(cluster)
     except OutOfView:
         is_kongs = False
-    pods = _first(_kong_pods(cluster)) if is_kongs else ()
-    yield _first(_balancer(ingress, 443)), pods
+    addresses: Iterable[Place] = _balancer(ingress, 443)
+    if is_kongs:
+        addresses = (*addresses, *_kong_services(cluster))
+    yield _first(addresses), _first(_kong_pods(cluster)) if is_kongs else ()
+
+
+def _kong_ports(cluster: Cluster) -> Iterator[tuple[Resource, Field]]:
+    """Kong's proxies, and the port of each that speaks TLS."""
+    for container in kong_pods.proxies(cluster):
+        for port in container.field.each("ports"):
+            if port.text("name") in _KONG_PORTS or port.number("containerPort") == 8443:
+                yield container.pod, port
 
 
 def _kong_pods(cluster: Cluster) -> Iterator[Place]:
-    """The TLS port of Kong's proxies."""
-    for container in kong_pods.proxies(cluster):
-        for port in container.field.each("ports"):
-            number = port.number("containerPort")
-            if number and (port.text("name") in _KONG_PORTS or number == 8443):
-                yield Place("", number, container.pod.namespace, container.pod.name)
+    for pod, port in _kong_ports(cluster):
+        number = port.number("containerPort")
+        if number:
+            yield Place("", number, pod.namespace, pod.name)
+
+
+def _kong_services(cluster: Cluster) -> Iterator[Place]:
+    """The Services that lead to that port."""
+    for pod, port in _kong_ports(cluster):
+        target = (port.number("containerPort"), port.text("name") or None)
+        labels = pod.labels("metadata", "labels")
+        try:
+            candidates = cluster.within(kinds.SERVICE, pod.namespace)
+        except OutOfView:
+            continue
+        for service in candidates:
+            selector = service.labels("spec", "selector")
+            if not selector or not selector.items() <= labels.items():
+                continue
+            for declared in service.each("spec", "ports"):
+                number = declared.number("port")
+                if number and declared.at("targetPort").value in target:
+                    yield from _exposed(service, number, (pod,), cluster)
 
 
 def _of_gateway(use: CredentialUse, cluster: Cluster) -> _Ways:
@@ -171,13 +215,14 @@ def _of_gateway(use: CredentialUse, cluster: Cluster) -> _Ways:
         port = listener.port
         if port is None:
             continue
-        addresses = (
+        addresses: Iterable[Place] = tuple(
             Place(address.text("value"), port)
             for address in gateway.each("status", "addresses")
             if address.text("value")
         )
         pods: Iterable[Place] = ()
         if gateway_api.is_envoy_gateway(controller):
+            addresses = (*addresses, *_envoy_gateway_service(gateway, port, cluster))
             pods = _envoy_gateway_pods(gateway, port, cluster)
         elif gateway_api.is_istio(controller):
             labels = {istio_gateways.GATEWAY_NAME: gateway.name}
@@ -187,19 +232,38 @@ def _of_gateway(use: CredentialUse, cluster: Cluster) -> _Ways:
                 if pod.namespace == gateway.namespace
             )
         elif gateway_api.is_kong(controller):
+            addresses = (*addresses, *_kong_services(cluster))
             pods = _kong_pods(cluster)
         yield _first(addresses), _first(pods)
 
 
+def _service_of(gateway: Resource, cluster: Cluster) -> Resource | None:
+    """The Service that Envoy Gateway made."""
+    try:
+        return envoy_gateway.service(gateway, envoy_gateway.proxy(gateway, cluster), cluster)
+    except OutOfView:
+        return None
+
+
+def _proxies_of(gateway: Resource, cluster: Cluster) -> Sequence[Resource]:
+    labels = {f"{_OWNER}name": gateway.name, f"{_OWNER}namespace": gateway.namespace}
+    return _select(labels, cluster)
+
+
+def _envoy_gateway_service(gateway: Resource, port: int, cluster: Cluster) -> Iterator[Place]:
+    service = _service_of(gateway, cluster)
+    if service is not None:
+        yield from _exposed(service, port, _proxies_of(gateway, cluster), cluster)
+
+
 def _envoy_gateway_pods(gateway: Resource, port: int, cluster: Cluster) -> Iterator[Place]:
     """The proxies that Envoy Gateway runs, and the port that it gave the listener there."""
-    service = envoy_gateway.service(gateway, envoy_gateway.proxy(gateway, cluster), cluster)
+    service = _service_of(gateway, cluster)
     target = port + 10_000 if port < 1024 else port
     for declared in service.each("spec", "ports") if service is not None else ():
         if declared.number("port") == port:
             target = declared.number("targetPort") or target
-    labels = {f"{_OWNER}name": gateway.name, f"{_OWNER}namespace": gateway.namespace}
-    for pod in _select(labels, cluster):
+    for pod in _proxies_of(gateway, cluster):
         yield Place("", target, pod.namespace, pod.name)
 
 
@@ -218,15 +282,19 @@ def _of_istio(use: CredentialUse, cluster: Cluster) -> _Ways:
             path = server.field.path
             if server.owner.ref != use.root.ref or path != use.field.path[: len(path)]:
                 continue
-            yield _at(workload, server.number)
+            yield _at(workload, server.number, cluster)
 
 
 def _at(
-    workload: istio_gateways.Workload, number: int
+    workload: istio_gateways.Workload, number: int, cluster: Cluster
 ) -> tuple[tuple[Place, ...], tuple[Place, ...]]:
     """Where a port of a server is reached."""
     target = workload.target(number)
-    addresses = (place for service in workload.services for place in _balancer(service, number))
+    addresses = (
+        place
+        for service in workload.services
+        for place in _exposed(service, number, workload.pods, cluster)
+    )
     pods = (
         Place("", target, pod.namespace, pod.name)
         for pod in workload.pods
