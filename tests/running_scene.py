@@ -45,12 +45,12 @@ def apply(control_plane: ControlPlane, node: str, manifests: list[Manifest]) -> 
     )
 
 
-def reads_everything(user: str, *more: Manifest) -> list[Manifest]:
-    """The rights that a scan without flags needs, and these rules, for a user."""
+def reads_everything(user: str, *more: Manifest, without: tuple[str, ...] = ()) -> list[Manifest]:
+    """The rights that a scan without flags needs but for some kinds, and these rules, for a user."""
     group = "rbac.authorization.k8s.io"
     groups: dict[str, list[str]] = {}
     for kind, reading in kinds.READINGS.items():
-        if kind not in kinds.OURS:
+        if kind not in kinds.OURS and reading.plural not in without:
             groups.setdefault(kind.group, []).append(reading.plural)
     rules = [
         {"apiGroups": [name], "resources": plurals, "verbs": ["get", "list"]}

@@ -12,6 +12,7 @@ from gwdoctor.engine import scan
 from gwdoctor.evidence import event_meanings
 from gwdoctor.evidence.cleaning import LONGEST, clean
 from gwdoctor.evidence.weighing import MOST, weighed
+from gwdoctor.remedy import Prover
 from gwdoctor.render import document, plain, terminal
 from gwdoctor.render.words import Ending
 
@@ -214,3 +215,32 @@ def test_the_event_of_a_controller_confirms_the_finding_on_its_object() -> None:
     assert finding.confidence is Confidence.CERTAIN
     assert [seen.source for seen in finding.evidence] == ["event"]
     assert scan(cluster, probes[:1]).findings[0].evidence == ()
+
+
+EVENT_OF_INVALID = """
+apiVersion: v1
+kind: Event
+metadata: {name: invalid.1, namespace: NAMESPACE}
+type: Warning
+reason: KongConfigurationTranslationFailed
+message: "konghq.com/protocol annotation has invalid value: x"
+lastTimestamp: "2026-11-21T11:59:00Z"
+involvedObject: {apiVersion: v1, kind: Service, name: NAME, namespace: NAMESPACE}
+"""
+
+
+def test_a_fix_is_not_blamed_for_what_was_said_before_it() -> None:
+    check = catalogue()["kong/upstream-protocol-invalid"]
+    manifests = casefile.documents(check.example("bad"))
+    service = next(m for m in manifests if m["kind"] == "Service")["metadata"]
+    event = EVENT_OF_INVALID.replace("NAMESPACE", service["namespace"])
+    manifests += casefile.documents(event.replace("NAME", service["name"]))
+    cluster = casefile.cluster_of(manifests)
+    probes = [check, catalogue()["service/controller-warns"]]
+
+    report = scan(cluster, probes)
+
+    (finding,) = report.findings
+    assert finding.evidence
+    proof = Prover(cluster, probes, report).prove(finding)
+    assert (proof.clears, proof.opens) == (True, ())

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 from gwdoctor import kinds
 from gwdoctor.catalogue import catalogue
@@ -12,13 +13,15 @@ from gwdoctor.cli import values
 from gwdoctor.cli.inputs import Seen
 from gwdoctor.cli.mistakes import Mistake
 from gwdoctor.cli.options import Input, Running
+from gwdoctor.cluster import Cluster, OutOfView
 from gwdoctor.engine import scan
 from gwdoctor.evidence import backends, doors, knocking, writers
-from gwdoctor.evidence.listening import Observed, listen
-from gwdoctor.model import Kind, Report
+from gwdoctor.evidence.listening import CHECK, Observed, listen
+from gwdoctor.model import Kind, Report, Skip
 from gwdoctor.probe import Probe
 from gwdoctor.source.addresses import Network
 from gwdoctor.source.podlogs import Limits
+from gwdoctor.source.questions import Questions
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,22 +99,12 @@ def observed(report: Report, seen: Seen, wishes: Wishes, probes: Collection[type
     if not wishes.kinds or seen.questions is None:
         return report
     cluster = seen.picture.cluster
-    found: list[Observed] = []
-    if wishes.logs is not None:
-        found.append(listen(cluster, report.findings, seen.questions, wishes.logs))
-    if wishes.tls:
-        found.append(
-            knocking.knock(
-                cluster, seen.questions, forwarded=wishes.forwarded, allowed=wishes.allowed
-            )
-        )
-    if wishes.backends:
-        found.append(backends.ask(cluster, seen.questions))
+    found = [_ask(check, ask) for check, ask in _questions(report, cluster, seen.questions, wishes)]
     picture = cluster.after([resource for one in found for resource in one.resources])
     observers = wishes.observers()
     earlier = replace(
         report,
-        not_applicable=report.not_applicable - len(set(observers).intersection(probes)),
+        not_applicable=max(0, report.not_applicable - len(set(observers).intersection(probes))),
         skips=(*report.skips, *(skip for one in found for skip in one.skips)),
         incomplete=report.incomplete or any(one.incomplete for one in found),
     )
@@ -123,6 +116,34 @@ def observed(report: Report, seen: Seen, wishes: Wishes, probes: Collection[type
         earlier=earlier,
     )
     return _selected(later, probes)
+
+
+_Ask = Callable[[], Observed]
+
+
+def _questions(
+    report: Report, cluster: Cluster, questions: Questions, wishes: Wishes
+) -> Iterator[tuple[str, _Ask]]:
+    """What is asked, and the check that is told where it cannot be."""
+    if wishes.logs is not None:
+        yield CHECK, partial(listen, cluster, report.findings, questions, wishes.logs)
+    if wishes.tls:
+        forwarded, allowed = wishes.forwarded, wishes.allowed
+        ask = partial(knocking.knock, cluster, questions, forwarded=forwarded, allowed=allowed)
+        yield knocking.CHECKS[0], ask
+    if wishes.backends:
+        yield backends.CHECK, partial(backends.ask, cluster, questions)
+
+
+def _ask(check: str, ask: _Ask) -> Observed:
+    """What came of it. What cannot be asked, or breaks, must not cost the report of the checks."""
+    try:
+        return ask()
+    except OutOfView as hidden:
+        return Observed(skips=(Skip(check=check, reason=str(hidden), rbac=hidden.gap.rbac),))
+    except Exception as bug:
+        reason = f"gwdoctor failed in asking for it: {type(bug).__name__}: {bug}"
+        return Observed(skips=(Skip(check=check, reason=reason, is_bug=True),))
 
 
 def _selected(report: Report, probes: Iterable[type[Probe]]) -> Report:

@@ -456,3 +456,17 @@ def test_nothing_is_probed_unasked(plane: ControlPlane, kwok_node: str) -> None:
         assert asked == []
         running.scan(plane, *FORWARD)
         assert asked
+
+
+def test_what_may_not_be_read_is_told_and_costs_nothing(
+    plane: ControlPlane, kwok_node: str
+) -> None:
+    load(plane, kwok_node, "healthy", **NEW)
+    plane.apply(running.reads_everything("alice", without=("gateways", "pods", "secrets")))
+
+    report = running.scan(plane, *FORWARD, "--logs", "--probe", "backends", "--as", "alice")
+
+    assert report["findings"] == []
+    reasons = {skip["reason"] for skip in report["not_checked"]}
+    assert not [reason for reason in reasons if "failed" in reason]
+    assert any("403" in reason for reason in reasons)
