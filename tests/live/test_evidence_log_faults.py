@@ -45,9 +45,9 @@ def stamp() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f000Z stdout F ")
 
 
-def log_of_kong(plane: ControlPlane, file: Path) -> None:
+def log_of_kong(plane: ControlPlane, file: Path, *, lines: int = 1) -> None:
     running.serve_log(plane, file, "kong", "kong-gateway-7d9f", "proxy")
-    path = "/api/v1/namespaces/kong/pods/kong-gateway-7d9f/log?tailLines=1"
+    path = f"/api/v1/namespaces/kong/pods/kong-gateway-7d9f/log?tailLines={lines}"
     running.eventually(
         lambda: LINE.encode() in plane.client.request("GET", path).body, "the log of the test"
     )
@@ -96,6 +96,21 @@ def test_a_log_without_end_is_cut_off(proxy: FaultProxy) -> None:
     running.scan_as(proxy.kubeconfig(), "--logs")
 
     assert proxy.bytes_served("pods/kong-gateway-7d9f/log") < 8 * MOST_BYTES
+
+
+def test_a_log_that_drips_is_read_as_far_as_it_came(
+    plane: ControlPlane, proxy: FaultProxy, tmp_path: Path
+) -> None:
+    log = tmp_path / "proxy.log"
+    log.write_text(f"{stamp()}{LINE}\n" + f"{stamp()}nothing\n" * 5_000)
+    log_of_kong(plane, log, lines=5_001)
+    proxy.drip("pods/kong-gateway-7d9f/log", 2_000, ALWAYS)
+    started = time.monotonic()
+
+    report = running.scan_as(proxy.kubeconfig(), "--logs", "--log-lines", "9000")
+
+    assert time.monotonic() - started < 25
+    assert running.finding(report, CHECK)["confidence"] == "certain"
 
 
 def test_of_200_megabytes_only_the_end_is_read(
