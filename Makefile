@@ -34,7 +34,7 @@ test: lint types ## lint, types and all tests, on the real control plane
 	@$(BIN)/python -m pytest -q -n $(JOBS)
 
 check: lint types ## the quick loop: the same without the control plane
-	@$(BIN)/python -m pytest -q -n $(JOBS) -m "not live"
+	@$(BIN)/python -m pytest -q -n $(JOBS) -m "not live and not slow"
 
 lint: $(VENV)/dev
 	@$(BIN)/ruff format --check -q . || { echo "run: $(BIN)/ruff format ." >&2; exit 1; }
@@ -43,13 +43,14 @@ lint: $(VENV)/dev
 types: $(VENV)/dev
 	@$(BIN)/mypy --no-error-summary
 
-docs: $(VENV)/dev ## write checks/README.md anew
+docs: $(VENV)/dev ## write anew what is made from the code
 	@$(BIN)/python -m gwdoctor.docs
 
 lock: $(VENV)/dev ## pin the dependencies anew
 	@$(BIN)/python -m pip install -q uv
 	@$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" --group build -o hack/constraints.txt pyproject.toml
 	@$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" --group dev -c hack/constraints.txt -o hack/constraints-dev.txt pyproject.toml
+	@$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" --group freeze -c hack/constraints.txt -o hack/constraints-freeze.txt
 
 clean: ## take away what was installed and built here
 	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache dist

@@ -138,10 +138,10 @@ def manifests(fix: Fix) -> list[dict[str, Any]]:
 
 
 def commands(fix: Fix) -> list[str]:
-    """What one runs after it: patches for what apply cannot say, deletions, the fix's own lines."""
+    """What one runs after it: deletions, patches for what apply cannot say, the fix's own lines."""
     patched = [change for change in fix.changes if is_patched(change, fix)]
     deleted = [change for change in fix.changes if change.after is None]
-    return [*map(kubectl, patched), *map(kubectl, deleted), *fix.commands]
+    return [*map(kubectl, deleted), *map(kubectl, patched), *fix.commands]
 
 
 def json_patch(change: Change) -> list[dict[str, Any]]:

@@ -1,4 +1,5 @@
-"""The written pages: `checks/README.md` and the generated parts of `README.md`.
+"""What is written from the code: `checks/README.md`, parts of `README.md`, a table for completion,
+and the kustomize base in `deploy/`.
 
 python -m gwdoctor.docs                    write them
 python -m gwdoctor.docs --check            say which are out of date; exit code 1
@@ -7,6 +8,7 @@ python -m gwdoctor.docs new family/name    begin a check: its module and two cas
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -14,15 +16,19 @@ from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
 
-from gwdoctor import scaffold
+from gwdoctor import deployment, scaffold
 from gwdoctor.catalogue import catalogue
 from gwdoctor.kinds import OURS, READINGS
 from gwdoctor.pages import page
 from gwdoctor.probe import Probe
+from gwdoctor.render.formats import FORMATS
+from gwdoctor.yamltext.writing import dump
 
 ROOT = Path(__file__).parents[1]
 CHECKS = ROOT / "checks" / "README.md"
 README = ROOT / "README.md"
+DEPLOY = ROOT / "deploy"
+COMMANDS = ROOT / "gwdoctor" / "data" / "commands.json"
 
 
 def family(name: str) -> str:
@@ -66,17 +72,37 @@ def rights(probes: Iterable[type[Probe]]) -> str:
     return "\n".join(rows)
 
 
-def demo_output() -> str:
-    """What `gwdoctor demo` prints, without the remedies."""
-    command = [sys.executable, "-m", "gwdoctor", "demo", "--no-fixes"]
-    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
-    return f"```\n$ gwdoctor demo --no-fixes\n{done.stdout.rstrip()}\n```"
+def printed(module: str, *arguments: str) -> str:
+    """What a module prints when it is run: the command line stands above this one."""
+    command = [sys.executable, "-m", module, *arguments]
+    environment = {**os.environ, "COLUMNS": "100"}
+    done = subprocess.run(
+        command, capture_output=True, text=True, encoding="utf-8", env=environment, check=False
+    )
+    if not done.stdout:
+        sys.exit(done.stderr)
+    return done.stdout
+
+
+def shown(*arguments: str) -> str:
+    """A command and what it prints, as a block."""
+    output = printed("gwdoctor", *arguments)
+    return f"```\n$ gwdoctor {' '.join(arguments)}\n{output.rstrip()}\n```"
+
+
+def formats_table() -> str:
+    """What a report can be written in."""
+    rows = ["| format | what it is |", "|---|---|"]
+    rows += [f"| `{form.name}` | {form.about} |" for form in FORMATS.values()]
+    return "\n".join(rows)
 
 
 def readme_page() -> str:
     """README.md with its generated parts as they should be."""
     text = README.read_text(encoding="utf-8")
-    text = with_part(text, "demo", demo_output())
+    text = with_part(text, "demo", shown("demo", "--no-fixes"))
+    text = with_part(text, "formats", formats_table())
+    text = with_part(text, "help", shown("--help"))
     return with_part(text, "rights", rights(catalogue().values()))
 
 
@@ -90,9 +116,28 @@ def with_part(text: str, name: str, content: str) -> str:
     return f"{before}{begin}\n{content}\n{end}{after}"
 
 
+def deployed() -> dict[Path, str]:
+    """The kustomize base: what `gwdoctor manifests` prints, in files."""
+    settings, probes = deployment.Settings(), list(catalogue().values())
+    files = {
+        **deployment.parts(settings, probes),
+        "kustomization": [deployment.kustomization(settings, probes)],
+    }
+    head = "# Written by `make docs` from gwdoctor/deployment.py.\n"
+    return {
+        DEPLOY / f"{name}.yaml": head + "---\n".join(map(dump, manifests))
+        for name, manifests in files.items()
+    }
+
+
 def pages() -> dict[Path, str]:
-    """Every written page, as it should be."""
-    return {CHECKS: checks_page(), README: readme_page()}
+    """Every file that is written, as it should be."""
+    return {
+        CHECKS: checks_page(),
+        README: readme_page(),
+        COMMANDS: printed("gwdoctor.cli.table"),
+        **deployed(),
+    }
 
 
 def main(arguments: list[str]) -> int:

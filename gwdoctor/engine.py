@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 
+from gwdoctor import changes, privatekeys
 from gwdoctor.cluster import Cluster, OutOfView
 from gwdoctor.evidence.weighing import refuted, weighed
 from gwdoctor.model import Finding, Report, Resource, Skip, Target
@@ -29,17 +30,18 @@ def scan(
     """
     before = earlier or Report(target=target or Target(), findings=(), skips=(), checks=0)
     findings, skips = list(before.findings), list(before.skips)
-    run, not_applicable, incomplete = before.checks, before.not_applicable, before.incomplete
+    run, inapplicable = list(before.ran), list(before.inapplicable)
+    incomplete = before.incomplete
     for probe in probes:
         if not any(cluster.may_hold(kind) for kind in probe.subjects):
-            not_applicable += 1
+            inapplicable.append(probe.id())
             continue
         if out_of_time():
             incomplete = True
             skips.append(Skip(check=probe.id(), reason="the deadline of the run had passed"))
             continue
         started = time.perf_counter()
-        run += 1
+        run.append(probe.id())
         _run(probe, cluster, findings, skips)
         skips += _blind_spots(probe, cluster)
         if timings is not None:
@@ -52,8 +54,10 @@ def scan(
         target=target or Target(),
         findings=tuple(_distinct(sorted(weighed(findings), key=_worst_first))),
         skips=tuple(_once(skips)),
-        checks=run,
-        not_applicable=not_applicable,
+        checks=len(run),
+        ran=tuple(run),
+        inapplicable=tuple(inapplicable),
+        not_applicable=len(inapplicable),
         objects=len(cluster),
         incomplete=incomplete,
     )
@@ -71,7 +75,7 @@ def _run(probe: type[Probe], cluster: Cluster, findings: list[Finding], skips: l
             skips.append(Skip(check=probe.id(), reason=str(hidden), rbac=hidden.gap.rbac))
     except Exception as bug:  # one broken check must not cost the report of the others
         reason = f"gwdoctor failed in this check: {type(bug).__name__}: {bug}"
-        skips.append(Skip(check=probe.id(), reason=reason, is_bug=True))
+        skips.append(Skip(check=probe.id(), reason=reason, problem="bug"))
 
 
 def _blind_spots(probe: type[Probe], cluster: Cluster) -> Iterable[Skip]:
@@ -82,7 +86,16 @@ def _blind_spots(probe: type[Probe], cluster: Cluster) -> Iterable[Skip]:
 
 
 def _rooted(finding: Finding, cluster: Cluster) -> Finding:
-    """With the object that it stands in, whose list items name its stable path."""
+    """With the object that it stands in, whose list items name its stable path.
+
+    Without a fix that would write an object back from which a private key was cut.
+    """
+    if finding.fix and any(privatekeys.was_cut(changes.manifest(c)) for c in finding.fix.changes):
+        by_hand = (
+            f"Make this change by hand, as gwdoctor keeps no private keys: {finding.fix.title}"
+        )
+        advice = f"{by_hand}. {finding.advice}" if finding.advice else by_hand
+        finding = replace(finding, fix=None, advice=advice)
     if finding.root is not None:
         return finding
     if isinstance(finding.field, Resource):

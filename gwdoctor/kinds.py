@@ -31,13 +31,28 @@ class MetadataOnly(msgspec.Struct, omit_defaults=True):
     metadata: Metadata
 
 
+class BulkMetadata(msgspec.Struct, omit_defaults=True):
+    """What is kept of `metadata` where there are very many objects, which only their labels join."""
+
+    name: str = ""
+    namespace: str | None = None
+    creationTimestamp: str | None = None
+    deletionTimestamp: str | None = None
+    labels: dict[str, str] | None = None
+    annotations: dict[str, str] | None = None
+
+
+class BulkMetadataOnly(msgspec.Struct, omit_defaults=True):
+    metadata: BulkMetadata
+
+
 class ConfigMapView(msgspec.Struct, omit_defaults=True):
     metadata: Metadata
     data: dict[str, str] | None = None
 
 
 class EndpointSliceView(msgspec.Struct, omit_defaults=True):
-    metadata: Metadata
+    metadata: BulkMetadata
     addressType: str | None = None
     endpoints: list[EndpointView] | None = None
     ports: list[EndpointPortView] | None = None
@@ -47,7 +62,6 @@ class EndpointView(msgspec.Struct, omit_defaults=True):
     addresses: list[str] | None = None
     conditions: EndpointConditionsView | None = None
     targetRef: ObjectView | None = None
-    nodeName: str | None = None
 
 
 class EndpointConditionsView(msgspec.Struct, omit_defaults=True):
@@ -276,7 +290,7 @@ def _kind(name: str, group: str, plural: str, *versions: str, facet: str = "", *
     return kind
 
 
-def _keep_mesh_annotations(pod: MetadataOnly) -> None:
+def _keep_mesh_annotations(pod: BulkMetadataOnly) -> None:
     """Of a Pod's annotations only those that say how a mesh or gateway runs it."""
     annotations = pod.metadata.annotations
     if annotations:
@@ -313,7 +327,9 @@ def _drop_foreign_env(pod: PodView) -> None:
 
 
 SERVICE = _kind("Service", "", "services")
-POD = _kind("Pod", "", "pods", view=MetadataOnly, metadata_only=True, trim=_keep_mesh_annotations)
+POD = _kind(
+    "Pod", "", "pods", view=BulkMetadataOnly, metadata_only=True, trim=_keep_mesh_annotations
+)
 #: The few Pods whose containers matter (gateways, controllers), with spec and status.
 POD_WHOLE = _kind(
     "Pod", "", "pods", facet="whole", view=PodView, on_reference=True, trim=_drop_foreign_env

@@ -1,4 +1,4 @@
-"""The nouns: kinds, resources, fields, changes, fixes, findings. Imports nothing of ours."""
+"""The nouns: kinds, resources, fields, changes, fixes, findings."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import wraps
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
+
+from gwdoctor.entry import Entry
 
 T = TypeVar("T")
 
@@ -342,6 +345,14 @@ class Fix:
         return "review" if self.needs_review else "safe"
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where in the files that were read something stands."""
+
+    file: str
+    line: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """What the running system said or did, quoted: cut, on one line, and without secrets."""
@@ -376,6 +387,7 @@ class Finding:
     concerns: tuple[Ref, ...] = ()  #: beside the object of `field`
     alone: bool = True  #: whether it is told where it proves none
     refutes: tuple[str, ...] = ()  #: the checks whose findings on the same objects it takes back
+    origin: Origin | None = None  #: of `field`, where its object came from a file
 
     @property
     def id(self) -> str:
@@ -460,13 +472,22 @@ class Gap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Skip:
-    """Something that was not looked at. Silence is not health."""
+    """Something that was not looked at. Silence is not health.
+
+    `problem` tells apart what ends a run differently: `bug`, a check of ours that broke; of the
+    input `missing`, `broken`, `other` or `twice`, as `gwdoctor.source.manifests` has it.
+    """
 
     check: str
     reason: str
     ref: Ref | None = None
     rbac: Mapping[str, Any] | None = None
-    is_bug: bool = False
+    problem: str = ""
+
+    @property
+    def is_bug(self) -> bool:
+        """Whether the check itself broke."""
+        return self.problem == "bug"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -479,6 +500,11 @@ class Target:
     namespaces: tuple[str, ...] = ("*",)
 
 
+def rfc3339(moment: datetime) -> str:
+    """A time as Kubernetes writes it: in UTC, to the second."""
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """All a renderer gets to see."""
@@ -487,8 +513,13 @@ class Report:
     findings: tuple[Finding, ...]
     skips: tuple[Skip, ...]
     checks: int  #: checks that were run
+    ran: tuple[str, ...] = ()  #: their ids
+    inapplicable: tuple[str, ...] = ()  #: ids of those whose kinds are not installed
     not_applicable: int = 0  #: checks whose kinds are not installed in this cluster
     objects: int = 0
     seconds: float = 0.0
     incomplete: bool = False  #: the deadline ended the run before everything was read
     ignored: int = 0  #: findings below the thresholds of this run
+    time: str = ""  #: when the cluster was seen, RFC 3339; empty for files, which have no time
+    version: str = ""  #: of the gwdoctor that made it; empty: this one
+    entry: Entry | None = None  #: the way of requests, where an output draws it

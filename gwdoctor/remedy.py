@@ -25,7 +25,7 @@ from gwdoctor.source import decode
 OBJECTS = 10_000
 #: What a scan of a cluster spends on them.
 SECONDS = 1.0
-NOT_TRIED = "not tried in a scan of this size; `gwdoctor fix` tries it"
+NOT_TRIED = "not tried in a scan of this size; `fix` tries it"
 _OUT_OF_TIME = "not tried: the deadline of the run had passed"
 _BY_COMMANDS = "it is made by commands, which are not tried"
 _SERVER_WRITES = ("creationTimestamp", "deletionTimestamp", "generation", "uid")

@@ -177,12 +177,16 @@ class _Tunnel(socketserver.StreamRequestHandler):
             if line.lower().startswith(b"proxy-authorization:"):
                 login = line.partition(b":")[2].strip().decode()
         with socket.create_connection(self.server.recorder.address) as upstream:
-            _Proxy.passed[upstream.getsockname()[1]] = [target, login]
-            self.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
-            back = threading.Thread(target=_pump, args=(upstream, self.connection), daemon=True)
-            back.start()
-            _pump(self.connection, upstream)
-            back.join(1)
+            port = upstream.getsockname()[1]
+            _Proxy.passed[port] = [target, login]
+            try:
+                self.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
+                back = threading.Thread(target=_pump, args=(upstream, self.connection), daemon=True)
+                back.start()
+                _pump(self.connection, upstream)
+                back.join(1)
+            finally:
+                del _Proxy.passed[port]  # another connection may get this port next
 
 
 def _pump(source: socket.socket, sink: socket.socket) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from gwdoctor import Change, Confidence, Finding, Fix, Kind, Ref, Resource, Severity
-from gwdoctor.model import Report, Skip, Target
+from gwdoctor.model import Origin, Report, Skip, Target
 
 INGRESS = Kind("Ingress", "networking.k8s.io")
 SERVICE = Kind("Service")
@@ -77,7 +79,11 @@ def full() -> Report:
     )
     route = resource(INGRESS, "minio", "minio", spec={})
     return report(
-        finding(because=(route.at("spec", "rules", 0), service), fix=fix),
+        finding(
+            because=(route.at("spec", "rules", 0), service),
+            fix=fix,
+            origin=Origin("shop/minio.yaml", 7),
+        ),
         finding(
             "istio/tls-server-overlap",
             Severity.HIGH,
@@ -104,8 +110,11 @@ def full() -> Report:
                 ref=service.ref,
                 rbac=NAMESPACE_LIST,
             ),
-            Skip(check="", reason="a.yaml:3: is not valid YAML"),
+            Skip(check="", reason="a.yaml:3: is not valid YAML", problem="broken"),
         ),
+        ran=("kong/upstream-protocol-missing", "tls/certificate-expires-soon"),
+        inapplicable=("aws/client-address-lost",),
+        time="2026-11-21T12:00:00Z",
         not_applicable=7,
         ignored=2,
     )
@@ -114,27 +123,69 @@ def full() -> Report:
 HOSTILE = "[red]x[/red] :warning: [a-z]+ [/x]\x1b[2J\x1b]8;;http://x\x07 \u202egpj.exe \x00\x9b é中"
 
 
-def hostile() -> Report:
+#: What may fool a reader of one format or another.
+HOSTILES = (
+    HOSTILE,
+    "x" * 300,
+    "</testsuites><script>alert(1)</script> &amp; <!-- ]]> <?x?>",
+    "=cmd|'/c calc'!A0",
+    "\t+1",
+    "-@SUM(1)",
+    "\uff1d1+1",
+    "one\r\n::error file=x::two\r::stop-commands::x %0A::error::three%25 ##[error]four",
+    """ '"\\"',;\t{} """,
+    "# a | b | `c` ```\n```sh\n- [x](http://x) ![y](//y) <http://z> @team https://e.example www.x.y",
+    "1. a *b* _c_ ~~d~~ \\` `` $e$ \\n",
+    "[go](javascript:1) {0} ](x)",
+    "\ufffe \uffff \U0001f600 \U000e0041",
+    "# EOF\ngwdoctor_findings 9\n",
+    "../..//etc/./passwd?a#b:c%zz",
+    "```",
+    "007",
+    "",
+    " ",
+)
+
+
+def hostile(text: str = HOSTILE) -> Report:
     """What a cluster may hold to fool a terminal, in every text of a report."""
-    service = resource(SERVICE, HOSTILE, HOSTILE, spec={})
-    change = service.changed("metadata", "annotations", HOSTILE, to=HOSTILE)
+    service = resource(SERVICE, text, text, spec={})
+    change = service.changed("metadata", "annotations", text, to=text)
     return report(
         finding(
-            field=service.at("metadata", "annotations", HOSTILE),
+            field=service.at("metadata", "annotations", text),
             root=service,
-            message=HOSTILE,
-            title=HOSTILE,
-            because=(service.at(HOSTILE),),
-            fix=Fix(HOSTILE, (change, service.deleted()), commands=(HOSTILE,)),
+            message=text,
+            title=text,
+            because=(service.at(text),),
+            fix=Fix(text, (change, service.deleted()), commands=(text,)),
         ),
-        finding(field=service.at("spec"), root=service, message=HOSTILE, advice=HOSTILE),
+        finding(
+            field=service.at("spec"),
+            root=service,
+            message=text,
+            advice=text,
+            origin=Origin(text or "-", 3),
+        ),
         skips=(
-            Skip(
-                check="a/b",
-                reason=HOSTILE,
-                ref=service.ref,
-                rbac={"resources": [HOSTILE]},
-            ),
+            Skip(check="a/b", reason=text, ref=service.ref, rbac={"resources": [text]}),
+            Skip(check="c/d", reason=text, problem="bug"),
         ),
-        target=Target(context=HOSTILE, server=HOSTILE, user=HOSTILE, namespaces=(HOSTILE,)),
+        target=Target(context=text, server=text, user=text, namespaces=(text,)),
     )
+
+
+def patched() -> Report:
+    """A fix that takes a field away, and an object: by a patch and a deletion."""
+    old, gone = (resource(GATEWAY, "web", name, spec={"a": {"b": 1}}) for name in ("old", "gone"))
+    fix = Fix("Take it away", (old.changed("spec", "a", "b", to=None), gone.deleted()))
+    return report(finding(field=old, root=old, fix=fix), incomplete=True)
+
+
+#: Reports of every kind, by name.
+KINDS: dict[str, Callable[[], Report]] = {
+    "full": full,
+    "empty": report,
+    "patched": patched,
+    **{f"hostile {n}": partial(hostile, text) for n, text in enumerate(HOSTILES)},
+}

@@ -5,10 +5,15 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+from gwdoctor.source import keeping
+
 ROOT = Path(__file__).parents[1]
 LAYERS = [
     "version",
+    "wholefile",
     "yamltext",
+    "privatekeys",
+    "entry",
     "model",
     "changes",
     "kinds",
@@ -16,16 +21,21 @@ LAYERS = [
     "resolve",
     "evidence",
     "probe",
+    "rights",
+    "drawing",
     "catalogue",
     "engine",
     "gather",
     "remedy",
     "owners",
     "stats",
-    "render",
     "pages",
+    "render",
+    "delivery",
+    "deployment",
     "scaffold",
     "docs",
+    "completion",
     "cli",
 ]
 FREE = {"__init__", "__main__", "source"}
@@ -58,7 +68,7 @@ def test_each_layer_imports_only_those_below_it() -> None:
 
 
 def test_source_knows_only_the_nouns_and_the_kinds() -> None:
-    allowed = ("model", "kinds", "source", "version", "yamltext")
+    allowed = ("model", "kinds", "privatekeys", "source", "version", "wholefile", "yamltext")
     for file in (ROOT / "gwdoctor" / "source").rglob("*.py"):
         for name in imports(file):
             if name.startswith("gwdoctor."):
@@ -70,6 +80,18 @@ def test_only_the_source_talks_to_the_api_server() -> None:
         if "source" in file.parts:
             continue
         assert not [n for n in imports(file) if n.split(".")[0] == "kubernetes"], file
+
+
+def test_only_reports_are_written_and_only_in_one_place() -> None:
+    writers = {
+        file.name
+        for file in (ROOT / "gwdoctor").rglob("*.py")
+        if "connection.write(" in file.read_text()
+    }
+    assert writers == {"keeping.py"}
+    assert {kind for _, kind in keeping.WRITTEN} == {
+        *("ConfigMap", "Report", "ClusterReport", "PolicyReport", "ClusterPolicyReport")
+    }
 
 
 def test_checks_import_only_the_front_door_and_the_joins() -> None:

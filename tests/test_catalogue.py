@@ -121,6 +121,8 @@ def test_a_finding_has_a_fix_or_says_what_to_decide(probe: type[Probe]) -> None:
         cluster = casefile.cluster_of(casefile.documents(text), now=casefile.now_of(text))
         for finding in scan(cluster, [probe]).findings:
             assert finding.fix or finding.advice, finding.message
+            if finding.fix:
+                assert finding.fix.changes or finding.fix.commands, finding.message
             assert not finding.message.endswith("."), finding.message
             assert "\n" not in finding.message
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from commandline import Here
+from commandline import BROKEN, HEALTHY, Here, program
 
 from gwdoctor import docs, scaffold
 from gwdoctor.catalogue import catalogue
@@ -48,7 +49,8 @@ def test_the_readme_shows_what_the_demo_prints(here: Here) -> None:
 
 
 def test_the_rights_of_the_readme_are_those_that_the_checks_need() -> None:
-    rows = re.findall(r"^\| `(\S+)`(?:, the core group)? \| ([a-z, ]+) \|$", README, re.M)
+    part = README.partition("<!-- rights -->")[2].partition("<!-- /rights -->")[0]
+    rows = re.findall(r"^\| `(\S+)`(?:, the core group)? \| ([a-z, ]+) \|$", part, re.M)
     listed = {
         (group.strip('"'), plural) for group, plurals in rows for plural in plurals.split(", ")
     }
@@ -81,11 +83,53 @@ def test_every_command_of_the_readme_exists(here: Here, words: list[str]) -> Non
 
 
 def test_every_flag_that_the_readme_names_exists(here: Here) -> None:
-    page = here("scan", "--help").out + here("fix", "--help").out
+    commands = ("scan", "fix", "rbac", "manifests")
+    page = "".join(here(command, "--help").out for command in commands)
     other = {"--server-side"}
 
     for flag in set(re.findall(r"`(--[a-z-]+)`", README)) - other:
         assert flag in page
+
+
+def test_the_help_of_the_readme_is_what_it_prints() -> None:
+    shown = re.search(r"<!-- help -->\n```\n\$ gwdoctor --help\n(.*?)```", README, re.DOTALL)
+    assert shown is not None
+
+    assert program("--help", environment={"COLUMNS": "100"}).out == shown[1]
+
+
+def test_every_command_is_in_the_readme_not_only_in_its_help(here: Here) -> None:
+    commands = re.findall(r"^  (\w+)  ", here("--help").out.partition("Commands:")[2], re.M)
+    text = re.sub(r"<!-- help -->.*<!-- /help -->", "", README, flags=re.DOTALL)
+
+    assert commands
+    assert [name for name in commands if f"gwdoctor {name}" not in text] == []
+
+
+def test_links_within_the_readme_lead_somewhere() -> None:
+    headings = re.findall(r"^##+ (.*)$", README, re.M)
+    anchors = {re.sub(r"[^\w-]", "", heading.lower().replace(" ", "-")) for heading in headings}
+
+    linked = set(re.findall(r"\]\(#([^)]*)\)", README))
+    assert linked
+    assert linked <= anchors
+
+
+def test_the_gate_of_the_readme_is_one(tmp_path: Path) -> None:
+    """Its lines, run where there is something wrong, and where there is not."""
+    page = README.partition("## Gate in CI")[2].partition("\n## ")[0]
+    lines = re.findall(r"(?:^    |- run: |- )(gwdoctor scan -f manifests/ .*)$", page, re.M)
+    assert len(lines) == 3
+    (tmp_path / "manifests").mkdir()
+
+    for text, code in ((BROKEN, 1), (HEALTHY, 0)):
+        (tmp_path / "manifests" / "a.yaml").write_text(text)
+        for line in lines:
+            done = program(*shlex.split(line)[1:], cwd=tmp_path)
+            assert done.code == code, f"{line}: {done.err}"
+            for file in re.findall(r"=(\S+)", line):
+                assert (tmp_path / file).stat().st_size > 0
+                (tmp_path / file).unlink()
 
 
 @pytest.mark.parametrize("target", re.findall(r"^    make (\w+)", README, re.M))
@@ -94,7 +138,7 @@ def test_every_make_target_of_the_readme_exists(target: str) -> None:
 
 
 def test_every_file_that_the_readme_names_exists() -> None:
-    names = re.findall(r"`((?:tests|gwdoctor|checks|hack)/[\w./-]+)`", README)
+    names = re.findall(r"`((?:tests|gwdoctor|checks|hack|deploy)/[\w./-]+)`", README)
 
     assert names
     for name in [*names, *re.findall(r"\]\(([\w./-]+)\)", README)]:

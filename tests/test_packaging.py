@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -81,17 +82,19 @@ def test_the_wheel_holds_what_is_no_module(wheel: Path) -> None:
     names = names_in(wheel)
 
     assert {"gwdoctor/py.typed", "gwdoctor/data/demo.json.gz"} <= names
+    assert {"gwdoctor/data/commands.json", "gwdoctor/data/completion/bash.sh"} <= names
     assert any(name.endswith("/licenses/LICENSE") for name in names)
     assert not [name for name in names if "__pycache__" in name or name.endswith(".pyc")]
 
 
-def test_the_wheel_brings_both_commands(wheel: Path) -> None:
+def test_the_wheel_brings_its_commands(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         (name,) = (n for n in archive.namelist() if n.endswith("entry_points.txt"))
         text = archive.read(name).decode()
 
     assert "gwdoctor = gwdoctor.__main__:main" in text
     assert "kubectl-gwdoctor = gwdoctor.__main__:main" in text
+    assert "kubectl_complete-gwdoctor = gwdoctor.__main__:main" in text
 
 
 def test_the_source_distribution_is_enough_to_work_on(built: Path) -> None:
@@ -129,6 +132,41 @@ def test_an_installed_wheel_runs(installed: Path, tmp_path: Path) -> None:
     command = (sys.executable, "-m", "gwdoctor", "demo", "--fail-on", "never", "--jq", ".version")
 
     assert run(*command, cwd=tmp_path, **environment) == "1\n"
+
+
+def test_an_install_that_lost_its_checks_finds_no_cluster_healthy(
+    installed: Path, tmp_path: Path
+) -> None:
+    lost = tmp_path / "site"
+    shutil.copytree(installed, lost)
+    for family in (lost / "gwdoctor" / "checks").glob("*/"):
+        shutil.rmtree(family)
+    done = subprocess.run(
+        [sys.executable, "-m", "gwdoctor", "demo"],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(lost)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 2
+    assert "has no checks" in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize("place", ["installed", "wheel"])
+def test_it_writes_the_page_from_wherever_it_lies(
+    place: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """Template, style and script are files beside the modules; in a zip they are none."""
+    environment = {"PYTHONPATH": str(request.getfixturevalue(place))}
+    command = (sys.executable, "-m", "gwdoctor", "demo", "--fail-on", "never", "-o", "html")
+
+    page = run(*command, cwd=tmp_path, **environment)
+
+    assert page.startswith("<!doctype html>")
+    assert "requests to 4 of 6 hostnames fail" in page
 
 
 def test_an_editable_install_finds_the_checks_of_the_checkout(tmp_path: Path) -> None:

@@ -23,9 +23,23 @@ def keys(value: Any) -> Any:
 def test_the_form_of_version_1() -> None:
     whole = document(reports.full())
 
-    assert list(whole) == ["version", "tool", "target", "summary", "findings", "not_checked"]
+    assert list(whole) == [
+        "version",
+        "tool",
+        "time",
+        "target",
+        "summary",
+        "findings",
+        "not_checked",
+        "checks",
+    ]
     assert whole["version"] == 1
     assert whole["tool"] == {"name": "gwdoctor", "version": __version__}
+    assert whole["time"] == "2026-11-21T12:00:00Z"
+    assert whole["checks"] == {
+        "run": ["kong/upstream-protocol-missing", "tls/certificate-expires-soon"],
+        "not_applicable": ["aws/client-address-lost"],
+    }
     assert whole["target"] == {
         "context": "prod-eu1",
         "server": "https://10.0.0.1:6443",
@@ -64,6 +78,7 @@ def test_a_finding() -> None:
             "name": "minio",
         },
         "path": "/spec/ports/0",
+        "origin": {"file": "shop/minio.yaml", "line": 7},
         "because": [
             {
                 "object": {
@@ -139,6 +154,7 @@ def test_what_was_not_checked() -> None:
             "reason": "Namespace: may not be listed (403)",
             "object": None,
             "rbac": reports.NAMESPACE_LIST,
+            "problem": None,
         },
         {
             "check": "kong/c-d",
@@ -150,8 +166,15 @@ def test_what_was_not_checked() -> None:
                 "name": "minio",
             },
             "rbac": reports.NAMESPACE_LIST,
+            "problem": None,
         },
-        {"check": None, "reason": "a.yaml:3: is not valid YAML", "object": None, "rbac": None},
+        {
+            "check": None,
+            "reason": "a.yaml:3: is not valid YAML",
+            "object": None,
+            "rbac": None,
+            "problem": "broken",
+        },
     ]
 
 

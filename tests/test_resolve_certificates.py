@@ -9,7 +9,7 @@ import certs
 import pytest
 
 from gwdoctor import Cluster, Resource, kinds
-from gwdoctor.resolve import acme, cert_manager, certificates, credentials, kong_pods, names
+from gwdoctor.resolve import acme, cert_manager, certificates, credentials, hosts, kong_pods, names
 
 
 def cluster(text: str, **more: object) -> Cluster:
@@ -314,3 +314,17 @@ spec: {{containers: [{{name: c, image: "{image}"}}]}}
     (container,) = kong_pods.controllers(picture)
 
     assert container.version == version
+
+
+SPELLINGS = (
+    *("a.example.com", "*.example.com", "example.com", "*", "*.", "", "A.Example.com.", "*.com"),
+    *("*.a.example.com", "b.a.example.com", ".example.com", "**.example.com", "*x.example.com"),
+)
+
+
+@pytest.mark.parametrize("host", SPELLINGS)
+def test_many_names_cover_what_one_of_them_covers(host: str) -> None:
+    for san in SPELLINGS:
+        alone = hosts.san_covers(san, host)
+        assert hosts.sans_cover((san,), host) == alone
+        assert hosts.sans_cover(("other.example.org", san), host) == alone

@@ -9,8 +9,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import certs
+import commandline
 import msgspec
 import pytest
+import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -18,6 +20,9 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gwdoctor import Cluster, privatekeys
+from gwdoctor.catalogue import catalogue
+from gwdoctor.engine import scan
 from gwdoctor.kinds import CertificateView, SecretView
 from gwdoctor.model import Metadata
 from gwdoctor.source import decode, secrets
@@ -381,3 +386,39 @@ def test_no_changed_byte_of_a_certificate_breaks_it(position: int, value: int) -
 
     assert seen.pem["tls.crt"].problem or seen.pem["tls.crt"].certificates
     assert datetime.now(UTC)
+
+
+def filter_with(key: str) -> dict[str, Any]:
+    """An EnvoyFilter with a key in it, for which a check has a fix."""
+    filters: dict[str, Any] = yaml.safe_load(commandline.BROKEN)
+    inline = {"applyTo": "CLUSTER", "patch": {"value": {"private_key": {"inline_string": key}}}}
+    filters["spec"]["configPatches"].append(inline)
+    return filters
+
+
+@pytest.mark.parametrize("ending", ["", "cut off", "RSA"])
+def test_a_key_in_any_other_object_is_cut_out_of_it(ending: str) -> None:
+    key = KEY.decode()
+    if ending == "cut off":
+        key = key[: len(key) // 2]
+    elif ending == "RSA":
+        key = key.replace("PRIVATE KEY", "RSA PRIVATE KEY")
+
+    (kept,) = decode.resources(filter_with(f"before {key} after"))
+
+    dump = msgspec.json.encode(kept.value)
+    assert b"before -----BEGIN" in dump
+    assert privatekeys.CUT.encode() in dump
+    assert not any(line.encode() in dump for line in key.splitlines()[1:3])
+
+
+def test_a_fix_that_would_write_a_cut_key_back_is_none() -> None:
+    with_key = Cluster(decode.resources(filter_with(KEY.decode())))
+    probe = catalogue()[commandline.CHECK]
+
+    (finding,) = scan(with_key, [probe]).findings
+    (other,) = scan(Cluster(decode.resources(filter_with("none"))), [probe]).findings
+
+    assert other.fix is not None
+    assert finding.fix is None
+    assert "by hand" in finding.advice

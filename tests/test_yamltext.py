@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gwdoctor.yamltext.lines import LONGEST, Lines
 from gwdoctor.yamltext.reading import Document, YamlError, documents
 from gwdoctor.yamltext.scalars import resolved
 from gwdoctor.yamltext.writing import dump
@@ -247,3 +248,57 @@ def test_what_is_written_is_read_by_kubectl(
     text = "---\n".join(HEAD + dump(item) for item in plain)
 
     assert kubectl_reads(text, tmp_path_factory.mktemp("kubectl")) == [p["data"] for p in plain]
+
+
+# --- lines ------------------------------------------------------------------------------------
+
+LINED = """\
+# a comment
+apiVersion: v1
+kind: A
+spec:
+  ports:
+  - name: x
+    port: 1
+  - {name: y, port: 2}
+---
+kind: List
+items:
+- kind: B
+  spec:
+    "a/b": [1,
+      2]
+- kind: C
+  spec: &spec
+    deep: {x: 1}
+- spec:
+    again: *spec
+"""
+
+
+@pytest.mark.parametrize(
+    ("first", "path", "line"),
+    [
+        (2, (), 2),
+        (2, ("kind",), 3),
+        (2, ("spec", "ports", 0), 6),
+        (2, ("spec", "ports", 0, "port"), 7),
+        (2, ("spec", "ports", 1, "port"), 8),
+        (2, ("spec", "ports", 9, "port"), 5),
+        (2, ("metadata", "annotations", "x"), 2),
+        (12, ("spec", "a/b", 1), 15),
+        (16, ("spec", "deep", "x"), 18),
+        (19, ("spec", "again", "deep"), 18),
+        (10, ("items", 1, "kind"), 16),
+        (7, ("spec",), 7),
+        (99, ("spec",), 99),
+    ],
+)
+def test_the_line_of_a_field(first: int, path: tuple[str | int, ...], line: int) -> None:
+    assert Lines(LINED).of(first, path) == line
+
+
+def test_a_text_that_is_broken_or_long_has_the_line_of_the_object() -> None:
+    assert Lines("a: [\n").of(1, ("a",)) == 1
+    assert Lines(f"b: {'x' * LONGEST}\na: 1\n").of(1, ("a",)) == 1
+    assert Lines("b: x\na: 1\n").of(1, ("a",)) == 2

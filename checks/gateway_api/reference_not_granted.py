@@ -84,12 +84,16 @@ def _controller_resolves(owner: Resource) -> bool:
     return bool(said) and all(c is not None and c.text("status") == "True" for c in said)
 
 
+#: How many grants of a namespace are looked through for one that was meant: it is only a hint.
+_LOOKED_AT = 50
+
+
 def _near_misses(reference: Reference, cluster: Cluster) -> Iterator[tuple[Field, str]]:
     """Entries of grants there of which one word does not fit, and which."""
     owner = reference.owner.ref
     wanted_from = {"group": owner.kind.group, "kind": owner.kind.name, "namespace": owner.namespace}
     wanted_to = {"group": reference.kind.group, "kind": reference.kind.name}
-    for grant in cluster.within(kinds.REFERENCE_GRANT, reference.namespace):
+    for grant in cluster.within(kinds.REFERENCE_GRANT, reference.namespace)[:_LOOKED_AT]:
         sources = [
             (entry, [key for key, value in wanted_from.items() if entry.text(key) != value])
             for entry in grant.each("spec", "from")

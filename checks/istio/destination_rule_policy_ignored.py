@@ -1,8 +1,8 @@
 """Two DestinationRules for one host in one namespace."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from gwdoctor import Cluster, Confidence, Finding, Probe, Resource, Severity, kinds
+from gwdoctor import Cluster, Confidence, Field, Finding, Probe, Resource, Severity, kinds
 from gwdoctor.resolve import istio_mesh, istio_rules
 
 
@@ -53,39 +53,57 @@ class DestinationRulePolicyIgnored(Probe):
         if rule.has("spec", "workloadSelector"):
             return
         host = istio_rules.host_of(rule, cluster)
+        winners = cluster.derive(_winners, *_group(rule, cluster))
         policy = rule.at("spec", "trafficPolicy")
-        for older in istio_rules.by_host(cluster)[rule.namespace, host]:
-            if older == rule:
-                return
-            if older.has("spec", "workloadSelector") or not _share(rule, older, cluster):
-                continue
-            dated = bool(rule.created and older.created)
-            confidence = None if dated else Confidence.LIKELY
-            other = older.at("spec", "trafficPolicy")
-            if policy.has() and other.has() and policy.value != other.value:
+        taken = winners.get(None, policy)
+        if policy.has() and taken.value != policy.value:
+            older, word, confidence = _precedence(rule, taken, cluster)
+            yield self.finding(
+                policy,
+                f"the trafficPolicy for {host} is ignored: {older.name} {word} and has one",
+                confidence=confidence,
+                because=(taken,),
+                advice=f"Merge both policies into {older.name}",
+            )
+        for subset in rule.each("spec", "subsets"):
+            name = subset.text("name")
+            taken = winners.get(name, subset)
+            if taken.ref != subset.ref and taken.value != subset.value:
+                older, word, confidence = _precedence(rule, taken, cluster)
                 yield self.finding(
-                    policy,
-                    f"the trafficPolicy for {host} is ignored: {older.name} "
-                    f"{'is older' if dated else 'comes first'} and has one",
+                    subset,
+                    f"subset {name} of {host} is ignored: {older.name} {word} and has one of this "
+                    "name",
                     confidence=confidence,
-                    because=(other,),
-                    advice=f"Merge both policies into {older.name}",
+                    because=(taken,),
+                    advice="Keep one of the two, or give them different names",
                 )
-                policy = rule.at("spec", "trafficPolicy", "-")  # told once
-            theirs = {s.text("name"): s for s in older.each("spec", "subsets")}
-            for subset in rule.each("spec", "subsets"):
-                twin = theirs.get(subset.text("name"))
-                if twin is not None and twin.value != subset.value:
-                    yield self.finding(
-                        subset,
-                        f"subset {subset.text('name')} of {host} is ignored: {older.name} "
-                        f"{'is older' if dated else 'comes first'} and has one of this name",
-                        confidence=confidence,
-                        because=(twin,),
-                        advice="Keep one of the two, or give them different names",
-                    )
 
 
-def _share(rule: Resource, older: Resource, cluster: Cluster) -> bool:
-    """Whether they are merged: only those that are exported alike are."""
-    return istio_mesh.exports(rule, cluster) == istio_mesh.exports(older, cluster)
+def _group(rule: Resource, cluster: Cluster) -> tuple[str, str, tuple[str, ...]]:
+    """What rules that are merged have in common: only those that are exported alike are."""
+    return rule.namespace, istio_rules.host_of(rule, cluster), istio_mesh.exports(rule, cluster)
+
+
+def _winners(
+    cluster: Cluster, namespace: str, host: str, exported: tuple[str, ...]
+) -> Mapping[str | None, Field]:
+    """The subset that counts by its name, and the trafficPolicy that counts by None."""
+    found: dict[str | None, Field] = {}
+    for rule in istio_rules.by_host(cluster)[namespace, host]:
+        if rule.has("spec", "workloadSelector") or istio_mesh.exports(rule, cluster) != exported:
+            continue
+        if rule.has("spec", "trafficPolicy"):
+            found.setdefault(None, rule.at("spec", "trafficPolicy"))
+        for subset in rule.each("spec", "subsets"):
+            found.setdefault(subset.text("name"), subset)
+    return found
+
+
+def _precedence(
+    rule: Resource, taken: Field, cluster: Cluster
+) -> tuple[Resource, str, Confidence | None]:
+    """The rule that counts, why, and how sure that is."""
+    older = cluster.get(taken.ref.kind, taken.ref.namespace, taken.ref.name) or rule
+    dated = bool(rule.created and older.created)
+    return older, "is older" if dated else "comes first", None if dated else Confidence.LIKELY

@@ -120,8 +120,12 @@ class HttpRouteToTlsPort(Probe):
 
 
 def _has_tls_policy(backend: gateway_api.BackendRef, cluster: Cluster) -> bool:
-    return any(
-        target.text("name") == backend.name
-        for policy in cluster.within(kinds.BACKEND_TLS_POLICY, backend.namespace)
+    return backend.name in cluster.derive(_with_tls_policy, backend.namespace)
+
+
+def _with_tls_policy(cluster: Cluster, namespace: str) -> frozenset[str]:
+    return frozenset(
+        target.text("name")
+        for policy in cluster.within(kinds.BACKEND_TLS_POLICY, namespace)
         for target in policy.each("spec", "targetRefs")
     )

@@ -1,7 +1,6 @@
 """Two VirtualServices for one host, for sidecars."""
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 from gwdoctor import Cluster, Confidence, Field, Finding, Probe, Resource, Severity, kinds
 from gwdoctor.resolve import istio_mesh, istio_virtual_services
@@ -77,27 +76,33 @@ class MeshHostInTwoVirtualServices(Probe):
             )
 
     def _older(self, route: Resource, host: str, cluster: Cluster) -> Resource | None:
-        seen_in = set(istio_mesh.exports(route, cluster))
-        for other in cluster.derive(_by_host)[host]:
-            if other == route:
-                return None
-            theirs = set(istio_mesh.exports(other, cluster))
-            if seen_in and theirs and ("*" in seen_in | theirs or seen_in & theirs):
-                return other
-        return None
+        """The oldest of those that some sidecars see beside this one, if that is another one."""
+        first = cluster.derive(_oldest)
+        seen_in = istio_mesh.exports(route, cluster)
+        places = (_ANYWHERE,) if seen_in == istio_mesh.ALL else (*seen_in, *istio_mesh.ALL)
+        rivals = (first[host, place] for place in places if seen_in and (host, place) in first)
+        older = min(rivals, key=istio_mesh.age, default=None)
+        return None if older == route else older
 
 
 def _full(written: Field, route: Resource, cluster: Cluster) -> str:
     return istio_mesh.fqdn(written.text(), route.namespace, istio_mesh.mesh(cluster).domain)
 
 
-def _by_host(cluster: Cluster) -> Mapping[str, Sequence[Resource]]:
-    """VirtualServices for sidecars, by full host name, oldest first."""
-    index: dict[str, list[Resource]] = defaultdict(list)
+_ANYWHERE = ""
+
+
+def _oldest(cluster: Cluster) -> Mapping[tuple[str, str], Resource]:
+    """The oldest VirtualService for sidecars by full host name and place that it is exported to:
+    a namespace, `*`, or _ANYWHERE for whatever place.
+    """
+    found: dict[tuple[str, str], Resource] = {}
     for route in sorted(cluster[kinds.VIRTUAL_SERVICE], key=istio_mesh.age):
         if istio_virtual_services.is_bound_to_mesh(route):
             for host in dict.fromkeys(
                 _full(written, route, cluster) for written in route.each("spec", "hosts")
             ):
-                index[host].append(route)
-    return index
+                seen_in = istio_mesh.exports(route, cluster)
+                for place in (*seen_in, _ANYWHERE) if seen_in else ():
+                    found.setdefault((host, place), route)
+    return found

@@ -72,9 +72,9 @@ class PeerAuthenticationIgnored(Probe):
             scope = "the mesh" if policy.namespace == root else f"namespace {policy.namespace}"
             return (None if first == policy else first), scope
         for labels in istio_mtls.reached(cluster, policy):
-            matching = istio_mtls.narrow_policies(cluster, policy.namespace, labels)
-            if matching and matching[0] != policy:
-                return matching[0], f"Pods with {_words(labels, policy, matching[0])}"
+            oldest = istio_mtls.narrow_policy(cluster, policy.namespace, labels)
+            if oldest is not None and oldest != policy:
+                return oldest, f"Pods with {_words(labels, policy, oldest)}"
         return None, ""
 
 

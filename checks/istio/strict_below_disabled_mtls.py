@@ -72,7 +72,7 @@ class StrictBelowDisabledMtls(Probe):
         if above.name != "DISABLE" or above.field is None:
             return
         for labels in istio_mtls.reached(cluster, policy):
-            if istio_mtls.narrow_policies(cluster, policy.namespace, labels)[:1] != [policy]:
+            if istio_mtls.narrow_policy(cluster, policy.namespace, labels) != policy:
                 continue
             for service in istio_mtls.selecting(cluster, policy.namespace, labels):
                 for port in service.each("spec", "ports"):

@@ -9,7 +9,19 @@ import typer
 from gwdoctor.cli import argv as arguments
 from gwdoctor.cli import program
 from gwdoctor.cli.help import Command, Group
-from gwdoctor.cli.options import Choice, Connection, Input, Output, Repair, Running, Time, takes
+from gwdoctor.cli.options import (
+    Choice,
+    Connection,
+    Delivery,
+    Deployment,
+    Input,
+    Output,
+    Repair,
+    Rights,
+    Running,
+    Time,
+    takes,
+)
 
 app = typer.Typer(
     cls=Group,
@@ -25,7 +37,7 @@ Exit codes, the same for every format:
   0    nothing at or above --fail-on
   1    findings at or above --fail-on
   2    flags, input or an internal error; a named file that does not exist
-  3    incomplete: the deadline came first, or a document could not be read
+  3    incomplete: the deadline came first, a document could not be read, or a report not delivered
   4    no cluster: cannot connect, log in or find the context
 """
 
@@ -48,17 +60,26 @@ def _root(
     """The doctor for the entry of a Kubernetes cluster.
 
     Finds what is wrong with gateways, TLS, certificates, routes and mesh mTLS, and prints the
-    YAML that mends it. It reads, and never writes to a cluster.
+    YAML that mends it. It never writes to a cluster, except a report that you ask it to write.
     """
 
 
 @app.command(cls=Command, epilog=_EXITS)
-@takes(given=Input, choice=Choice, running=Running, output=Output, time=Time, connection=Connection)
+@takes(
+    given=Input,
+    choice=Choice,
+    running=Running,
+    output=Output,
+    delivery=Delivery,
+    time=Time,
+    connection=Connection,
+)
 def scan(
     given: Input,
     choice: Choice,
     running: Running,
     output: Output,
+    delivery: Delivery,
     time: Time,
     connection: Connection,
 ) -> int:
@@ -69,7 +90,7 @@ def scan(
     """
     from gwdoctor.cli import scan as command
 
-    return command.run(given, choice, running, output, time, connection)
+    return command.run(given, choice, running, output, delivery, time, connection)
 
 
 @app.command(cls=Command)
@@ -150,6 +171,72 @@ def snapshot(
     return command.run(given, time, connection, output)
 
 
+@app.command(cls=Command, epilog=_EXITS)
+@takes(output=Output)
+def convert(
+    report: Annotated[str, typer.Argument(help="A saved report; `-` is standard input.")],
+    output: Output,
+) -> int:
+    """Write a saved report in other formats.
+
+    Takes what `gwdoctor scan` wrote with -o json or -o jsonl, and ends as the scan would have.
+    """
+    from gwdoctor.cli import convert as command
+
+    return command.run(report, output)
+
+
+@app.command(cls=Command)
+@takes(rights=Rights, time=Time, connection=Connection)
+def rbac(
+    rights: Rights,
+    time: Time,
+    connection: Connection,
+    namespace: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-n",
+            "--namespace",
+            metavar="NAME",
+            help="With --check: ask for this namespace only; may be repeated. "
+            "Else where reports are written to. Default: gwdoctor.",
+        ),
+    ] = None,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Say which checks the present user could run, and which not."),
+    ] = False,
+    output: Annotated[
+        str,
+        typer.Option(
+            "-o", "--output", metavar="FORMAT", help="yaml or json; of --check, text or json."
+        ),
+    ] = "",
+) -> int:
+    """Print the least role for a scan of all namespaces, or check what you may read.
+
+    get and list, nothing else; what is not granted is told in the report. With --check the exit
+    code is 3 where a check could not see everything.
+    """
+    from gwdoctor.cli import rbac as command
+
+    return command.run(rights, time, connection, namespace or [], output, check=check)
+
+
+@app.command(cls=Command)
+@takes(deployment=Deployment, rights=Rights, time=Time, connection=Connection)
+def manifests(deployment: Deployment, rights: Rights, time: Time, connection: Connection) -> int:
+    """Print what runs a scan on a schedule in the cluster: CronJob, rights, network policy.
+
+    For `kubectl apply -f -`. Without --report-to the report goes to the log, to the termination
+    message of the container and to a ConfigMap. Nothing is read from the cluster, but for
+    --secrets named.
+    """
+    from gwdoctor.cli import manifests as command
+
+    return command.run(deployment, rights, time, connection)
+
+
 @app.command(cls=Command)
 @takes(output=Output)
 def demo(output: Output) -> int:
@@ -157,6 +244,20 @@ def demo(output: Output) -> int:
     from gwdoctor.cli import demo as command
 
     return command.run(output)
+
+
+@app.command(cls=Command)
+def completion(
+    shell: Annotated[str, typer.Argument(help="bash, zsh, fish or kubectl.")],
+) -> int:
+    """Print the script with which a shell completes this command.
+
+    Its first lines say where it belongs. `kubectl gwdoctor` is completed by kubectl itself, if
+    kubectl_complete-gwdoctor is on PATH: packages bring it, for archives `kubectl` prints it.
+    """
+    from gwdoctor.cli import completion as command
+
+    return command.run(shell)
 
 
 @app.command(cls=Command)

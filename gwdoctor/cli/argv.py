@@ -13,6 +13,7 @@ SWITCHES = (
     "--all-namespaces",
     "-A",
     "--all",
+    "--check",
     "--diff",
     "--disable-compression",
     "--include-review",

@@ -14,9 +14,11 @@ def chosen(
     known: Mapping[str, type[Probe]],
     select: Iterable[str] | None,
     ignore: Iterable[str] | None,
+    *,
+    flag: str = "--select",
 ) -> list[type[Probe]]:
     """The checks that --select names, all without it, less those that --ignore names."""
-    names = _named(known, select, "--select") if select else set(known)
+    names = _named(known, select, flag) if select else set(known)
     names -= _named(known, ignore, "--ignore") if ignore else set()
     if not names:
         raise Mistake("no check is left after --select and --ignore")

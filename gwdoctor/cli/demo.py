@@ -8,7 +8,7 @@ from gwdoctor.catalogue import catalogue
 from gwdoctor.cli import inputs, outcome, program, values
 from gwdoctor.cli.mistakes import Mistake
 from gwdoctor.cli.options import Output
-from gwdoctor.cli.scan import judged
+from gwdoctor.cli.scan import judged, with_entry
 from gwdoctor.cli.talk import Talk
 from gwdoctor.cli.writing import Writer
 from gwdoctor.source.deadline import Deadline
@@ -33,10 +33,10 @@ def run(output: Output) -> int:
     snapshot = recorded()
     probes = list(catalogue().values())
     seen = inputs.from_source(snapshot, probes, None, None, Deadline(), snapshot.target)
-    report = judged(seen, probes)
+    report = with_entry(judged(seen, probes), seen, writer)
     talk.warn(f"this is a demo: a cluster recorded on {snapshot.taken.date()}, not yours")
-    end = outcome.of(report, (), fail_on)
-    writer.write(report, end)
+    end = outcome.of(report, fail_on)
+    writer.write(report, end, talk)
     if report.findings:
         talk.warn(f"read more: {program.name()} explain {report.findings[0].id}")
     talk.warn(f"scan your own: {program.name()} scan -A, or {program.name()} scan -f FILE")

@@ -25,8 +25,8 @@ def run(asked: str) -> int:
         )
     page = pages.page(known[name])
     if stdout.is_terminal():
-        from gwdoctor.render import markdown
+        from gwdoctor.render import pagetext
 
-        page = markdown.render(page, width=stdout.width(), color=stdout.wants_color("auto"))
+        page = pagetext.render(page, width=stdout.width(), color=stdout.wants_color("auto"))
     stdout.write(page)
     return 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ from gwdoctor.cli.mistakes import Mistake
 from gwdoctor.cli.options import Connection, Input, Time
 from gwdoctor.cli.talk import Talk
 from gwdoctor.gather import Picture, gather
-from gwdoctor.model import Kind, Target
+from gwdoctor.model import Kind, Target, rfc3339
 from gwdoctor.probe import Probe
 from gwdoctor.source.batch import Source
 from gwdoctor.source.deadline import Deadline
@@ -23,6 +23,8 @@ from gwdoctor.source.manifests import Note
 from gwdoctor.source.snapshot import BadSnapshot, Snapshot
 
 if TYPE_CHECKING:
+    from gwdoctor.source.access import Flags
+    from gwdoctor.source.keeping import Keeper
     from gwdoctor.source.questions import Questions
 
 #: The share of --timeout that reading may take: what was read by then is still to be checked.
@@ -40,11 +42,19 @@ class Seen:
     namespaces: frozenset[str] | None = None  #: those that the report is about; None: all
     is_live: bool = False
     questions: Questions | None = None  #: to a cluster, while it is open
+    keeper: Callable[[], Keeper] | None = None  #: what writes reports into a cluster
 
     @property
     def now(self) -> datetime:
         """The clock of the checks."""
         return self.picture.cluster.now
+
+    @property
+    def time(self) -> str:
+        """When the cluster was seen, RFC 3339; files have no such time."""
+        if not self.is_live and self.picture.batch.now is None:
+            return ""
+        return rfc3339(self.now)
 
 
 def read(
@@ -82,7 +92,7 @@ def opened(
     if given.filename and given.snapshot:
         raise Mistake("-f and --snapshot exclude each other")
     if given.filename:
-        yield _files(given, probes, namespaces, now or datetime.now(UTC), deadline, talk)
+        yield _files(given, probes, namespaces, now or datetime.now(UTC), deadline)
     elif given.snapshot:
         snapshot = _opened(given.snapshot)
         talk.say(1, f"the snapshot was taken at {snapshot.taken.isoformat()}")
@@ -125,16 +135,16 @@ def _files(
     namespaces: frozenset[str] | None,
     now: datetime,
     deadline: Deadline,
-    talk: Talk,
 ) -> Seen:
     # as with kubectl apply: what says no namespace goes where -n says
     default = next(iter(namespaces)) if namespaces and len(namespaces) == 1 else "default"
     files = Files(given.filename or (), default_namespace=default)
-    if not files.objects:
-        talk.notes(files.notes)
-        raise Mistake(f"there is no Kubernetes object in {', '.join(given.filename or ())}")
     seen = from_source(files, probes, namespaces, now, deadline, Target())
-    return replace(seen, notes=files.notes)
+    notes = files.notes
+    if not files.objects:  # as for kubectl this is a mistake; whoever wants a report gets one
+        given_files = ", ".join(given.filename or ())
+        notes = (Note(given_files, "there is no Kubernetes object in it", "missing"), *notes)
+    return replace(seen, notes=notes)
 
 
 def from_source(
@@ -173,22 +183,11 @@ def _opened(path: str) -> Snapshot:
 # --- a cluster -------------------------------------------------------------------------------
 
 
-@contextmanager
-def _live(
-    probes: Collection[type[Probe]],
-    *,
-    namespaces: frozenset[str] | None,
-    now: datetime | None,
-    connection: Connection,
-    deadline: Deadline,
-    request_timeout: float | None,
-    talk: Talk,
-    also: Collection[Kind],
-) -> Iterator[Seen]:
+def flags_of(connection: Connection) -> Flags:
+    """kubectl's connection flags, as they were given."""
     from gwdoctor.source.access import Flags
-    from gwdoctor.source.live import connect
 
-    flags = Flags(
+    return Flags(
         kubeconfig=connection.kubeconfig or "",
         context=connection.context or "",
         cluster=connection.cluster or "",
@@ -205,14 +204,31 @@ def _live(
         as_uid=connection.as_uid or "",
         disable_compression=connection.disable_compression,
     )
+
+
+@contextmanager
+def _live(
+    probes: Collection[type[Probe]],
+    *,
+    namespaces: frozenset[str] | None,
+    now: datetime | None,
+    connection: Connection,
+    deadline: Deadline,
+    request_timeout: float | None,
+    talk: Talk,
+    also: Collection[Kind],
+) -> Iterator[Seen]:
+    from gwdoctor.source.live import connect
+
     live = connect(
-        flags,
+        flags_of(connection),
         namespaces=namespaces,
         timeout=deadline.seconds * READING,
         request_timeout=request_timeout,
         chunk_size=connection.chunk_size,
         progress=talk.progress,
     )
+    talk.phases.lap("connect")
     with closing(live):
         picture = gather(live, probes, now=now, also=also)
         gc.freeze()  # what was read stays to the end: nothing of it is to be looked for as garbage
@@ -226,4 +242,5 @@ def _live(
             namespaces=_scope(target),
             is_live=True,
             questions=live.questions,
+            keeper=live.keeper,
         )

@@ -102,9 +102,10 @@ def observed(report: Report, seen: Seen, wishes: Wishes, probes: Collection[type
     found = [_ask(check, ask) for check, ask in _questions(report, cluster, seen.questions, wishes)]
     picture = cluster.after([resource for one in found for resource in one.resources])
     observers = wishes.observers()
+    names = {probe.id() for probe in observers}
     earlier = replace(
         report,
-        not_applicable=max(0, report.not_applicable - len(set(observers).intersection(probes))),
+        inapplicable=tuple(name for name in report.inapplicable if name not in names),
         skips=(*report.skips, *(skip for one in found for skip in one.skips)),
         incomplete=report.incomplete or any(one.incomplete for one in found),
     )
@@ -143,7 +144,7 @@ def _ask(check: str, ask: _Ask) -> Observed:
         return Observed(skips=(Skip(check=check, reason=str(hidden), rbac=hidden.gap.rbac),))
     except Exception as bug:
         reason = f"gwdoctor failed in asking for it: {type(bug).__name__}: {bug}"
-        return Observed(skips=(Skip(check=check, reason=reason, is_bug=True),))
+        return Observed(skips=(Skip(check=check, reason=reason, problem="bug"),))
 
 
 def _selected(report: Report, probes: Iterable[type[Probe]]) -> Report:

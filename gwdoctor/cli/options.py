@@ -10,6 +10,8 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from gwdoctor.render import formats
+
 
 def takes(**groups: type[Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give a command the options of these groups; it is called with one object of each.
@@ -67,6 +69,9 @@ _OUTPUT = "Output"
 _CHECKS = "Which checks"
 _FIXES = "Which fixes, and how"
 _RUNNING = "The running system"
+_DELIVERY = "Where else the report goes"
+_ROLE = "What is to be allowed"
+_DEPLOYMENT = "What is run, and when"
 _RUN = "Time"
 _CONNECTION = "Connection, as with kubectl"
 
@@ -204,8 +209,8 @@ class Running:
         _option(
             _RUNNING,
             "--probe",
-            metavar="WHAT",
-            help="tls: shake hands for each host of the entry and compare what is served with the "
+            metavar="tls|backends",
+            help="tls: shake hands for each host of the entry, compare what is served with the "
             "Secret. backends: ask what the ports behind Kong speak. Repeatable, or with commas.",
         ),
     ] = None
@@ -214,7 +219,7 @@ class Running:
         _option(
             _RUNNING,
             "--probe-via",
-            metavar="WAY",
+            metavar="address|port-forward",
             help="address: where the cluster says that the gateway is reached. port-forward: its "
             "Pods, through the API server, which needs pods/portforward. Default: address.",
         ),
@@ -286,13 +291,14 @@ class Output:
     """What is written, and how."""
 
     output: Annotated[
-        str | None,
+        list[str] | None,
         _option(
             _OUTPUT,
             "-o",
             "--output",
-            metavar="FORMAT",
-            help="text, wide, json or yaml. Default: text.",
+            metavar="FORMAT[=FILE]",
+            help=f"{formats.names()}; on standard output, or in a file. May be repeated. "
+            "Default: text.",
         ),
     ] = None
     jq: Annotated[
@@ -301,11 +307,13 @@ class Output:
             _OUTPUT,
             "--jq",
             metavar="EXPR",
-            help="Write what this jq program makes of the JSON report; strings without quotes.",
+            help="Write what this jq program makes of the JSON report to standard output; "
+            "strings without quotes.",
         ),
     ] = None
     no_fixes: Annotated[
-        bool, _option(_OUTPUT, "--no-fixes", help="Leave the remediation YAML out of text.")
+        bool,
+        _option(_OUTPUT, "--no-fixes", help="Leave the remediation YAML out of text and Markdown."),
     ] = False
     color: Annotated[
         str,
@@ -332,6 +340,138 @@ class Output:
     timings: Annotated[
         bool, _option(_OUTPUT, "--timings", hidden=True, help="Say on stderr what took how long.")
     ] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """Where the report goes besides stdout."""
+
+    report_to: Annotated[
+        list[str] | None,
+        _option(
+            _DELIVERY,
+            "--report-to",
+            metavar="PLACE",
+            help="termination, configmap[=NAME], openreports[=spread], file=FILE, or "
+            "webhook, slack, teams, pushgateway=env:VARIABLE or =file:FILE that holds the "
+            "address; may be repeated.",
+        ),
+    ] = None
+    keep: Annotated[
+        int,
+        _option(
+            _DELIVERY,
+            "--keep",
+            metavar="N",
+            help="Runs that the ConfigMap keeps, as far as they fit. Default: 5.",
+        ),
+    ] = 5
+
+
+_FOR = _option(
+    _ROLE,
+    "--for",
+    metavar="CHECKS",
+    help="Only for these checks: ids, families (kong) or patterns, with commas. Default: all.",
+)
+_SECRETS = _option(
+    _ROLE,
+    "--secrets",
+    metavar="none|named|all",
+    help="none: no Secret; named: those that objects name today, which are looked up in the "
+    "cluster or in -f; all. Default: none.",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rights:
+    """Which rights are meant."""
+
+    checks: Annotated[list[str] | None, _FOR] = None
+    secrets: Annotated[str, _SECRETS] = "none"
+    report_to: Annotated[
+        list[str] | None,
+        _option(
+            _ROLE,
+            "--report-to",
+            metavar="PLACE",
+            help="With the right to write reports there; as in scan.",
+        ),
+    ] = None
+    filename: Annotated[
+        list[str] | None,
+        _option(
+            _ROLE,
+            "-f",
+            "--filename",
+            metavar="FILE|DIR|-",
+            help="With --secrets named: look in these manifests instead of a cluster.",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """What is deployed."""
+
+    namespace: Annotated[
+        str,
+        _option(
+            _DEPLOYMENT,
+            "-n",
+            "--namespace",
+            metavar="NAME",
+            help="The namespace of the CronJob, which is made as well. Default: gwdoctor.",
+        ),
+    ] = "gwdoctor"
+    schedule: Annotated[
+        str,
+        _option(
+            _DEPLOYMENT,
+            "--schedule",
+            metavar="CRON",
+            help="When it runs. Default: `23 * * * *`, every hour.",
+        ),
+    ] = "23 * * * *"
+    time_zone: Annotated[
+        str,
+        _option(
+            _DEPLOYMENT,
+            "--time-zone",
+            metavar="ZONE",
+            help="Of the schedule, as Europe/Berlin. Default: Etc/UTC.",
+        ),
+    ] = "Etc/UTC"
+    image: Annotated[
+        str | None,
+        _option(
+            _DEPLOYMENT,
+            "--image",
+            metavar="IMAGE",
+            help="The image, made with deploy/Dockerfile. Default: gwdoctor:VERSION.",
+        ),
+    ] = None
+    output: Annotated[
+        list[str] | None,
+        _option(
+            _DEPLOYMENT,
+            "-o",
+            "--output",
+            metavar="FORMAT=FILE",
+            help="Let the scan write the report in this format, too, into a file on a volume: "
+            "html=/reports/last.html; may be repeated.",
+        ),
+    ] = None
+    api_server: Annotated[
+        list[str] | None,
+        _option(
+            _DEPLOYMENT,
+            "--api-server",
+            metavar="auto|ADDRESS:PORT",
+            help="Let the Pod reach only this API server; may be repeated. auto: what the "
+            "cluster says of it. Default: any address at 443 and 6443.",
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)

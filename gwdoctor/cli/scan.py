@@ -7,17 +7,21 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from gwdoctor.catalogue import catalogue
-from gwdoctor.cli import inputs, narrow, outcome, values
+from gwdoctor.cli import delivering, inputs, narrow, outcome, values
 from gwdoctor.cli.chosen import chosen
 from gwdoctor.cli.inputs import Seen
 from gwdoctor.cli.observing import Wishes, observed
-from gwdoctor.cli.options import Choice, Connection, Input, Output, Running, Time
+from gwdoctor.cli.options import Choice, Connection, Delivery, Input, Output, Running, Time
+from gwdoctor.cli.phases import Phases
 from gwdoctor.cli.talk import Talk
 from gwdoctor.cli.writing import Writer
+from gwdoctor.drawing import Drawing, drawn, is_read
 from gwdoctor.engine import scan
 from gwdoctor.model import Confidence, Report, Severity, Skip
 from gwdoctor.probe import Probe
 from gwdoctor.remedy import OBJECTS, SECONDS, Budget, Prover, proven
+from gwdoctor.source.manifests import Note
+from gwdoctor.source.origins import Origins
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ def run(
     choice: Choice,
     running: Running,
     output: Output,
+    delivery: Delivery,
     time: Time,
     connection: Connection,
 ) -> int:
@@ -50,25 +55,43 @@ def run(
     started = clock.perf_counter()
     talk = Talk(output.verbosity)
     probes = chosen(catalogue(), choice.select, choice.ignore)
+    talk.phases.lap("load the checks")
     wanted = Wanted.of(choice, given)
     fail_on = values.fail_on(output.fail_on)
     writer = Writer.of(output)
+    courier = delivering.Courier.of(delivery, given)
     wishes = Wishes.of(running, given)
-    asked = list(dict.fromkeys((*probes, *wishes.observers())))
-    timings: dict[str, float] | None = {} if output.timings else None
+    drawing = (Drawing,) if writer.draws else ()
+    read = tuple(dict.fromkeys((*probes, *drawing, *wishes.observers())))
+    timings: dict[str, float] = {}
     with inputs.opened(
-        given, asked, connection=connection, time=time, talk=talk, also=wishes.reads
+        given, read, connection=connection, time=time, talk=talk, also=wishes.reads
     ) as seen:
-        read_in = clock.perf_counter() - started
-        report = judged(seen, probes, wanted, timings, wishes)
+        talk.phases.lap("read and index")
+        report = judged(seen, probes, wanted, timings, talk.phases, wishes)
+    report = with_entry(report, seen, writer)
+    if report.entry is not None:
+        talk.phases.lap("draw the map")
     if seen.is_live:  # offline the same input gives the same bytes
-        report = replace(report, seconds=clock.perf_counter() - started)
+        report = replace(report, seconds=round(clock.perf_counter() - started, 3))
     talk.notes(seen.notes)
-    if timings is not None:
-        _tell(timings, read_in, talk)
-    end = outcome.of(report, seen.notes, fail_on)
-    writer.write(report, end)
+    undelivered = courier.deliver(report, seen, probes, asked=(choice, given.selector), talk=talk)
+    talk.phases.lap("deliver the report")
+    end = outcome.of(report, fail_on, undelivered)
+    writer.write(report, end, talk)
+    if output.timings:
+        talk.phases.lap("write the report")
+        for line in talk.phases.lines(timings):
+            talk.warn(line)
     return end.code
+
+
+def with_entry(report: Report, seen: Seen, writer: Writer) -> Report:
+    """The report with the map of requests, where a format shows it; or holds it at no cost."""
+    cluster = seen.picture.cluster
+    if writer.draws or (writer.carries and is_read(cluster)):
+        return drawn(report, cluster, namespaces=seen.namespaces)
+    return report
 
 
 def judged(
@@ -76,17 +99,23 @@ def judged(
     probes: Collection[type[Probe]],
     wanted: Wanted | None = None,
     timings: dict[str, float] | None = None,
+    phases: Phases | None = None,
     wishes: Wishes | None = None,
 ) -> Report:
     """What the checks say of it, narrowed to what was asked for, and with proofs of the fixes."""
     report, prover = judge(seen, probes, wanted, timings, wishes)
+    if phases is not None:
+        phases.lap("check")
     budget = Budget(
         objects=None if seen.is_live else OBJECTS,
         seconds=SECONDS if seen.is_live else None,
         expected=prover.seconds / 2,
         out_of_time=lambda: seen.deadline.passed,
     )
-    return proven(report, prover, budget)
+    report = proven(report, prover, budget)
+    if phases is not None:
+        phases.lap("try the fixes")
+    return report
 
 
 def judge(
@@ -109,10 +138,13 @@ def judge(
     prover = Prover(cluster, probes, everything, clock.perf_counter() - started)
     if wishes is not None:
         everything = observed(everything, seen, wishes, probes)
+    origins = Origins(seen.picture.batch.origins)
     report = replace(
         everything,
-        skips=(*everything.skips, *(Skip(check="", reason=str(note)) for note in seen.notes)),
+        findings=tuple(replace(f, origin=origins.of(f.field)) for f in everything.findings),
+        skips=(*everything.skips, *map(_unused, seen.notes)),
         incomplete=everything.incomplete or seen.picture.incomplete,
+        time=seen.time,
     )
     if seen.namespaces is not None:
         report = narrow.within_namespaces(report, seen.namespaces)
@@ -123,7 +155,6 @@ def judge(
     return report, prover
 
 
-def _tell(timings: dict[str, float], read_in: float, talk: Talk) -> None:
-    talk.warn(f"{read_in:8.3f} s  reading")
-    for check, seconds in sorted(timings.items(), key=lambda item: -item[1]):
-        talk.warn(f"{seconds:8.3f} s  {check}")
+def _unused(note: Note) -> Skip:
+    """A document that could not be used, as part of the report."""
+    return Skip(check="", reason=str(note), problem=note.problem)

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterable
 
+from gwdoctor.cli.phases import Phases
 from gwdoctor.model import Kind
 from gwdoctor.render.words import visible
 from gwdoctor.source.manifests import Note
@@ -19,6 +20,7 @@ class Talk:
     """Says things on stderr; data goes to stdout and never meets them."""
 
     def __init__(self, verbosity: int = 0) -> None:
+        self.phases = Phases()
         self._verbosity = verbosity
         self._is_terminal = sys.stderr is not None and sys.stderr.isatty()
         self._shown = False

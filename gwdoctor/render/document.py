@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from gwdoctor import changes
-from gwdoctor.model import Evidence, Field, Finding, Fix, Proof, Ref, Report, Severity, Skip
+from gwdoctor.model import Evidence, Field, Finding, Fix, Origin, Proof, Ref, Report, Severity, Skip
 from gwdoctor.version import __version__
 
 VERSION = 1
@@ -17,9 +19,10 @@ VERSION = 1
 def document(report: Report) -> dict[str, Any]:
     """The whole report."""
     target = report.target
-    return {
+    whole = {
         "version": VERSION,
-        "tool": {"name": "gwdoctor", "version": __version__},
+        "tool": {"name": "gwdoctor", "version": report.version or __version__},
+        "time": report.time or None,
         "target": {
             "context": target.context,
             "server": target.server,
@@ -29,7 +32,11 @@ def document(report: Report) -> dict[str, Any]:
         "summary": summary(report),
         "findings": [finding(item) for item in report.findings],
         "not_checked": [skip(item) for item in report.skips],
+        "checks": {"run": list(report.ran), "not_applicable": list(report.inapplicable)},
     }
+    if report.entry is not None:
+        whole["entry"] = msgspec.to_builtins(report.entry)
+    return whole
 
 
 def summary(report: Report) -> dict[str, Any]:
@@ -60,11 +67,17 @@ def finding(item: Finding) -> dict[str, Any]:
         "message": item.message,
         "object": reference(item.field.ref),
         "path": item.field.pointer,
+        "origin": origin(item.origin) if item.origin else None,
         "because": [place(spot) for spot in item.because],
         "evidence": [evidence(seen) for seen in item.evidence],
         "fix": fix(item.fix) if item.fix else None,
         "advice": item.advice,
     }
+
+
+def origin(item: Origin) -> dict[str, Any]:
+    """Where in the files that were read it stands."""
+    return {"file": item.file, "line": item.line}
 
 
 def place(spot: Field) -> dict[str, Any]:
@@ -109,6 +122,7 @@ def skip(item: Skip) -> dict[str, Any]:
         "reason": item.reason,
         "object": reference(item.ref) if item.ref else None,
         "rbac": dict(item.rbac) if item.rbac else None,
+        "problem": item.problem or None,
     }
 
 

@@ -40,8 +40,6 @@ def _unseen(report: Report, *, wide: bool) -> Iterator[str]:
     if groups:
         yield ""
     for group in groups:
-        about = f" [{', '.join(group.objects)}]" if group.objects else ""
-        checks = f" ({group.told_checks(wide=wide)})" if group.checks else ""
-        yield f"not checked: {group.reason}{about}{checks}"
-        if group.rule:
-            yield f"  a role with this rule shows it: {{{group.rule}}}"
+        what, *rule = group.lines(wide=wide)
+        yield f"not checked: {what}"
+        yield from (f"  {line}" for line in rule)

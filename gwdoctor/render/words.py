@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,6 +67,9 @@ def verdict(report: Report) -> str:
 
 
 def _problems(report: Report) -> str:
+    without_input = not report.objects and any(s.problem == "missing" for s in report.skips)
+    if not report.findings and (without_input or not report.checks):
+        return "Nothing was checked."
     severities = [finding.severity for finding in report.findings]
     graded = [
         f"{severities.count(severity)} {severity}"
@@ -110,6 +113,15 @@ def evidence(item: Evidence) -> str:
     if item.last:
         about.append(f"last {item.last[:10]} {item.last[11:16]} UTC")
     return visible(f"{', '.join(about)}: {item.text}")
+
+
+def told(finding: Finding) -> Iterable[str]:
+    """What it is, and the way out in a line: for places that have no room for more."""
+    yield f"{name(finding.field.ref)}: {visible(finding.message)}"
+    if finding.fix:
+        yield f"fix ({finding.fix.disposition}): {visible(finding.fix.title)}"
+    elif finding.advice:
+        yield f"decide: {visible(finding.advice)}"
 
 
 def remedy(finding: Finding) -> Iterable[str]:
@@ -158,6 +170,14 @@ class Unseen:
     checks: tuple[str, ...]
     objects: tuple[str, ...]
     rule: str  #: the RBAC rule that would help, as YAML on one line
+
+    def lines(self, *, wide: bool = False) -> Iterator[str]:
+        """What it was, about which objects and for which checks; then the right that would help."""
+        about = f" [{', '.join(self.objects)}]" if self.objects else ""
+        checks = f" ({self.told_checks(wide=wide)})" if self.checks else ""
+        yield f"{self.reason}{about}{checks}"
+        if self.rule:
+            yield f"a role with this rule shows it: {{{self.rule}}}"
 
     def told_checks(self, *, wide: bool) -> str:
         """The checks by name; where they are many, how many of each family."""

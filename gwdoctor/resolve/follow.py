@@ -43,6 +43,16 @@ def wants(cluster: Cluster) -> Iterator[Want]:
                 yield want
 
 
+def named_secrets(cluster: Cluster) -> set[tuple[str, str]]:
+    """Namespace and name of every Secret that an object points to, whether it is there or not."""
+    return {
+        (want.namespace, want.name)
+        for system in SYSTEMS
+        for want in system(cluster)
+        if want.kind == kinds.SECRET and want.name and want.namespace
+    }
+
+
 def seen(cluster: Cluster, *wanted: Kind) -> Iterator[Resource]:
     """What is seen of these kinds; nothing of those that were not asked for."""
     for kind in wanted:

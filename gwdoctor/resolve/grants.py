@@ -6,6 +6,9 @@ from gwdoctor import kinds
 from gwdoctor.cluster import Cluster
 from gwdoctor.model import Kind
 
+_From = tuple[str, str, str]
+_To = tuple[str, str, str | None]
+
 
 def permits(
     cluster: Cluster,
@@ -24,18 +27,19 @@ def permits(
     """
     if from_namespace == to_namespace:
         return True
-    for grant in cluster.within(kinds.REFERENCE_GRANT, to_namespace):
-        from_fits = any(
-            source.text("group") == referrer.group
-            and source.text("kind") == referrer.name
-            and source.text("namespace") == from_namespace
-            for source in grant.each("spec", "from")
+    permitted = cluster.derive(_permitted, to_namespace)
+    source, to = (referrer.group, referrer.name, from_namespace), (target.group, target.name)
+    return not permitted.isdisjoint({(source, (*to, None)), (source, (*to, name))})
+
+
+def _permitted(cluster: Cluster, to_namespace: str) -> frozenset[tuple[_From, _To]]:
+    """What the grants of a namespace permit: each `from` with each `to` of the same grant."""
+    return frozenset(
+        (
+            (source.text("group"), source.text("kind"), source.text("namespace")),
+            (to.text("group"), to.text("kind"), to.text("name") if to.has("name") else None),
         )
-        if from_fits and any(
-            to.text("group") == target.group
-            and to.text("kind") == target.name
-            and (not to.has("name") or to.text("name") == name)
-            for to in grant.each("spec", "to")
-        ):
-            return True
-    return False
+        for grant in cluster.within(kinds.REFERENCE_GRANT, to_namespace)
+        for source in grant.each("spec", "from")
+        for to in grant.each("spec", "to")
+    )

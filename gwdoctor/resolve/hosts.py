@@ -5,6 +5,8 @@ All comparisons ignore case. Names carry no port and no trailing dot.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 
 def san_covers(san: str, host: str) -> bool:
     """Whether a DNS subjectAltName covers a host: `*` stands for exactly one left-most label.
@@ -22,8 +24,17 @@ def san_covers(san: str, host: str) -> bool:
 
 
 def sans_cover(sans: tuple[str, ...] | list[str], host: str) -> bool:
-    """Whether any of these subjectAltNames covers the host."""
-    return any(san_covers(san, host) for san in sans)
+    """Whether any of these subjectAltNames covers the host: see `san_covers`."""
+    known, host = _known(tuple(sans)), host.lower().rstrip(".")
+    label, _, rest = host.partition(".")
+    return host in known or (label[:1] not in ("", "*") and f"*.{rest}" in known)
+
+
+@lru_cache(
+    maxsize=1024
+)  # a certificate has up to thousands of names, and as many hosts ask for one
+def _known(sans: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(san.lower().rstrip(".") for san in sans)
 
 
 def suffix_covers(pattern: str, host: str) -> bool:

@@ -5,7 +5,8 @@ Rules: istio/istio 1.32 pilot/pkg/model/authentication.go, pilot/pkg/security/au
 
 from __future__ import annotations
 
-from collections import defaultdict
+import itertools
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -30,8 +31,8 @@ class Policies:
     """PeerAuthentications by what they reach, each list oldest first: the first one counts.
 
     `wide` are those without a selector, by namespace (in the root namespace: for the mesh).
-    `narrow` are those with one, by namespace and one label of the selector. A selector in the
-    root namespace reaches no other namespace, and is left out.
+    `narrow` are those with one, by namespace and the rarest label of the selector. A selector in
+    the root namespace reaches no other namespace, and is left out.
     """
 
     wide: Mapping[str, Sequence[Resource]] = field(default_factory=dict)
@@ -52,27 +53,33 @@ def _policies(cluster: Cluster) -> Policies:
     root = istio_mesh.mesh(cluster).root_namespace
     wide: dict[str, list[Resource]] = defaultdict(list)
     narrow: dict[tuple[str, str, str], list[Resource]] = defaultdict(list)
-    for policy in sorted(cluster[kinds.PEER_AUTHENTICATION], key=istio_mesh.age):
-        wanted = selector(policy)
+    seen = sorted(cluster[kinds.PEER_AUTHENTICATION], key=istio_mesh.age)
+    spread = Counter((p.namespace, *label) for p in seen for label in selector(p).items())
+    for policy in seen:
+        wanted = [(policy.namespace, *label) for label in selector(policy).items()]
         if not wanted:
             wide[policy.namespace].append(policy)
         elif policy.namespace != root:
-            narrow[(policy.namespace, *min(wanted.items()))].append(policy)
+            narrow[min(wanted, key=lambda label: (spread[label], label))].append(policy)
     return Policies(wide, narrow)
 
 
-def narrow_policies(
-    cluster: Cluster, namespace: str, labels: Mapping[str, str]
-) -> Sequence[Resource]:
-    """The PeerAuthentications whose selector matches these labels, oldest first."""
+def narrow_policy(cluster: Cluster, namespace: str, labels: Mapping[str, str]) -> Resource | None:
+    """The PeerAuthentication that counts of those whose selector matches these labels: the oldest."""
     index = policies(cluster).narrow
-    found = {
+    oldest = (
         policy
         for label in labels.items()
-        for policy in index.get((namespace, *label), ())
-        if all(labels.get(key) == value for key, value in selector(policy).items())
-    }
-    return sorted(found, key=istio_mesh.age)
+        for policy in itertools.islice(
+            (
+                one
+                for one in index.get((namespace, *label), ())
+                if selector(one).items() <= labels.items()
+            ),
+            1,
+        )
+    )
+    return min(oldest, key=istio_mesh.age, default=None)
 
 
 def wide_mode(cluster: Cluster, namespace: str) -> Mode:
@@ -108,7 +115,8 @@ def mode_of(
     the mesh's; UNSET inherits. Only those that can decide need to be seen.
     """
     cluster.within(kinds.PEER_AUTHENTICATION, namespace)
-    for policy in narrow_policies(cluster, namespace, labels)[:1]:
+    policy = narrow_policy(cluster, namespace, labels)
+    if policy is not None:
         at_port = policy.at("spec", "portLevelMtls", str(port), "mode")
         for written in (at_port, policy.at("spec", "mtls", "mode")):
             if written.text() in _MODES:
@@ -190,8 +198,14 @@ def _services_by_label(cluster: Cluster) -> Mapping[tuple[str, str, str], Sequen
 
 def reached(cluster: Cluster, policy: Resource) -> Sequence[Mapping[str, str]]:
     """The label sets of the Pods that a PeerAuthentication selects, or its selector for none."""
-    wanted = selector(policy)
-    pods = cluster.select(kinds.POD, wanted, policy.namespace)
+    return cluster.derive(_reached, policy.namespace, tuple(selector(policy).items()))
+
+
+def _reached(
+    cluster: Cluster, namespace: str, selected: tuple[tuple[str, str], ...]
+) -> Sequence[Mapping[str, str]]:
+    wanted = dict(selected)
+    pods = cluster.select(kinds.POD, wanted, namespace)
     distinct = {
         frozenset(labels.items()): labels
         for labels in (pod.labels("metadata", "labels") for pod in pods)
@@ -213,12 +227,12 @@ def exceptions(cluster: Cluster, ports: Iterable[tuple[Resource, int, str]]) -> 
         chosen = service.labels("spec", "selector")
         pods = cluster.select(kinds.POD, chosen, service.namespace)
         labels = pods[0].labels("metadata", "labels") if pods else chosen
-        present = narrow_policies(cluster, service.namespace, labels)[:1]
-        wanted = selector(present[0]) if present else chosen
+        present = narrow_policy(cluster, service.namespace, labels)
+        wanted = selector(present) if present is not None else chosen
         key = service.namespace, frozenset(wanted.items())
-        if key not in changes and present:
-            before = present[0].manifest()
-            changes[key] = Change(present[0].ref, before, before)
+        if key not in changes and present is not None:
+            before = present.manifest()
+            changes[key] = Change(present.ref, before, before)
         elif key not in changes:
             made = {
                 "apiVersion": cluster.api_version(kinds.PEER_AUTHENTICATION),

@@ -114,12 +114,18 @@ def applies(rule: Resource, host: str, service_namespace: str, cluster: Cluster)
 
 
 def _applies(cluster: Cluster, rule: Resource, host: str, service_namespace: str) -> bool:
-    for client in clients(rule, service_namespace, cluster):
-        merged = selected(cluster, client, host, service_namespace)
-        giving = [r for r in merged if r.has("spec", "trafficPolicy")] or merged
-        if giving and giving[0] == rule:
-            return True
-    return False
+    return any(
+        cluster.derive(_giving, client, host, service_namespace) == rule
+        for client in clients(rule, service_namespace, cluster)
+    )
+
+
+def _giving(
+    cluster: Cluster, client_namespace: str, host: str, service_namespace: str
+) -> Resource | None:
+    merged = selected(cluster, client_namespace, host, service_namespace)
+    giving = (rule for rule in merged if rule.has("spec", "trafficPolicy"))
+    return next(giving, merged[0] if merged else None)
 
 
 def scope(rule: Resource, cluster: Cluster) -> str | None:

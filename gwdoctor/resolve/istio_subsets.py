@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from gwdoctor import kinds
 from gwdoctor.cluster import Cluster
@@ -53,23 +53,29 @@ def declared(
 
     A DestinationRule for some workloads only may declare it too.
     """
-    for client in clients:
-        rules = istio_rules.selected(cluster, client, host, namespace)
-        if any(_has(rule, subset) for rule in rules):
-            return True
     return any(
-        rule.has("spec", "workloadSelector") and _has(rule, subset)
-        for rule in istio_rules.anywhere(cluster, host)
-    )
+        subset in cluster.derive(_known_to, client, host, namespace) for client in clients
+    ) or subset in cluster.derive(_known_to_some, host)
+
+
+def _known_to(cluster: Cluster, client: str, host: str, namespace: str) -> frozenset[str]:
+    return _names(istio_rules.selected(cluster, client, host, namespace))
+
+
+def _known_to_some(cluster: Cluster, host: str) -> frozenset[str]:
+    rules = istio_rules.anywhere(cluster, host)
+    return _names(rule for rule in rules if rule.has("spec", "workloadSelector"))
 
 
 def declaring(cluster: Cluster, host: str, subset: str) -> Iterator[Resource]:
     """Every DestinationRule that declares a subset of a host, used by anybody or not."""
-    return (rule for rule in istio_rules.anywhere(cluster, host) if _has(rule, subset))
+    return (rule for rule in istio_rules.anywhere(cluster, host) if subset in _names((rule,)))
 
 
-def _has(rule: Resource, subset: str) -> bool:
-    return any(entry.text("name") == subset for entry in rule.each("spec", "subsets"))
+def _names(rules: Iterable[Resource]) -> frozenset[str]:
+    return frozenset(
+        subset.text("name") for rule in rules for subset in rule.each("spec", "subsets")
+    )
 
 
 def routed(cluster: Cluster) -> Mapping[tuple[str, str], Sequence[istio_routes.Destination]]:

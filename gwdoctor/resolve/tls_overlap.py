@@ -46,6 +46,9 @@ READS = tuple(
 )
 
 
+Marks = tuple[str, ...]  #: what connects servers: SANs, or where they are not known the Secret
+
+
 @dataclass(frozen=True, slots=True)
 class Presented:
     """A certificate that a server presents: the names that it covers, as far as they are known."""
@@ -53,8 +56,8 @@ class Presented:
     key: str  #: equal for the same Secret or file
     sans: tuple[str, ...] | None  #: None where the content could not be read
 
-    def marks(self) -> tuple[str, ...]:
-        """What connects servers: SANs, or where they are not known the Secret itself."""
+    def marks(self) -> Marks:
+        """Its SANs; `=` and the Secret where they are not known."""
         return (f"={self.key}",) if self.sans is None else self.sans
 
 
@@ -156,13 +159,19 @@ class _Table:
         for name in self.names:
             self.children[name.partition(".")[2]].append(name)
         self.presenting: dict[Server, tuple[Presented, ...]] = {}
+        self._marks: dict[Server, Marks] = {}
+        known_marks: dict[tuple[Presented, ...], Marks] = {}
         for server in clients:
             if server.terminates_https:
                 shown = tuple(_presented(cluster, socket.workload, server))
                 if shown:
                     self.presenting[server] = shown
+                    if shown not in known_marks:
+                        marks = (mark for one in shown for mark in one.marks())
+                        known_marks[shown] = tuple(dict.fromkeys(marks))
+                    self._marks[server] = known_marks[shown]
         self._hits: dict[str, list[tuple[str, Server]]] = {}
-        self._sites_of: dict[str, dict[str, set[Server]]] = {}
+        self._sites_of: dict[int, dict[str, set[Server]]] = {}
         self._by_key: dict[str, list[Server]] = defaultdict(list)
         for server, shown in self.presenting.items():
             for certificate in shown:
@@ -274,29 +283,33 @@ class _Table:
 
     def overlaps(self, presenting: Iterable[Server]) -> Iterator[Overlap]:
         """Groups of servers between which connections are reused and answered 404."""
-        users: dict[str, list[Server]] = defaultdict(list)
-        for server in presenting:
-            for mark in self._marks(server):
-                users[mark].append(server)
+        allowed = {server: None for server in presenting if server in self._marks}
         groups = _Groups()
-        for mark, members in users.items():
-            self._join(groups, mark, members)
-        allowed = {server for members in users.values() for server in members}
+        for marks, members in self._users(allowed):
+            self._join(groups, marks, members)
         for members in groups.servers(self._order):
             overlap = self._overlap(members, [s for s in members if s in allowed])
             if overlap is not None:
                 yield overlap
 
-    def _marks(self, server: Server) -> dict[str, None]:
-        return {
-            mark: None
-            for certificate in self.presenting.get(server, ())
-            for mark in certificate.marks()
-        }
+    def _users(self, presenting: Iterable[Server]) -> Iterator[tuple[Marks, list[Server]]]:
+        """The marks that the same servers present, together, and those servers."""
+        alike: dict[int, list[Server]] = defaultdict(list)  # by the one tuple of marks of theirs
+        for server in presenting:
+            alike[id(self._marks[server])].append(server)
+        bearers: dict[str, list[int]] = defaultdict(list)
+        for key, servers in alike.items():
+            for mark in self._marks[servers[0]]:
+                bearers[mark].append(key)
+        together: dict[tuple[int, ...], list[str]] = defaultdict(list)
+        for mark, keys in bearers.items():
+            together[tuple(keys)].append(mark)
+        for their_keys, marks in together.items():
+            yield tuple(marks), [server for key in their_keys for server in alike[key]]
 
-    def _join(self, groups: _Groups, mark: str, users: list[Server]) -> None:
-        """Everybody who presents this name, and everybody whose connection it catches."""
-        hits = self.hits(mark)
+    def _join(self, groups: _Groups, marks: Marks, users: list[Server]) -> None:
+        """Everybody who presents these names, and everybody whose connection they catch."""
+        mark, hits = marks[0], list(dict.fromkeys(hit for mark in marks for hit in self.hits(mark)))
         takers = {t for name, owner in hits for t in self._takers(name, owner)} & set(users)
         plain = [user for user in users if user not in takers]
         sources = [*plain, *(taker for taker in takers if self._misses(taker, hits))]
@@ -323,7 +336,7 @@ class _Table:
 
     def _edge(self, source: Server) -> tuple[str, Server, str] | None:
         """(name, owner, mark) of a connection of this server that is reused wrongly."""
-        for mark in self._marks(source):
+        for mark in self._marks[source]:
             for name, owner in self.hits(mark):
                 if owner is not source and not self._reaches(source, name):
                     return name, owner, mark
@@ -338,7 +351,7 @@ class _Table:
         back = next(
             (
                 name
-                for back in (self._marks(other) if other in sources else ())
+                for back in (self._marks[other] if other in sources else ())
                 for name, owner in self.hits(back)
                 if owner is first and not self._reaches(other, name)
             ),
@@ -360,21 +373,20 @@ class _Table:
         """Whether some connection is reused within one site: by navigations, not only by fetches."""
         for source in sources:
             own = {hosts.registrable(name) for name in source.names}
-            for mark in self._marks(source):
-                sites = self._sites(mark)
-                if any(sites.get(site, set()) - {source} for site in own):
-                    return True
+            sites = self._sites(self._marks[source])
+            if any(sites.get(site, set()) - {source} for site in own):
+                return True
         return False
 
-    def _sites(self, mark: str) -> dict[str, set[Server]]:
-        """The sites of the names that a mark covers, each with (at most two of) their owners."""
-        if mark not in self._sites_of:
-            sites = self._sites_of[mark] = defaultdict(set)
-            for name, owner in self.hits(mark):
+    def _sites(self, marks: Marks) -> dict[str, set[Server]]:
+        """The sites of the names that marks cover, each with (at most two of) their owners."""
+        if id(marks) not in self._sites_of:
+            sites = self._sites_of[id(marks)] = defaultdict(set)
+            for name, owner in (hit for mark in marks for hit in self.hits(mark)):
                 site = sites[hosts.registrable(name)]
                 if len(site) < 2:
                     site.add(owner)
-        return self._sites_of[mark]
+        return self._sites_of[id(marks)]
 
 
 class _Groups:
@@ -423,10 +435,15 @@ def _presented(cluster: Cluster, workload: Workload, server: Server) -> Iterator
             yield Presented(f"{where}/{name}", None)
             continue
         if secret is not None:
-            leaf = certificates.leaf_of(secret)
-            sans = leaf.texts("dnsNames") if leaf is not None else ()
-            key = f"{secret.namespace}/{secret.name}"
-            yield Presented(key, tuple(san.lower() for san in sans))
+            yield cluster.derive(_presented_by, secret)
+
+
+def _presented_by(_: Cluster, secret: Resource) -> Presented:
+    leaf = certificates.leaf_of(secret)
+    sans = leaf.texts("dnsNames") if leaf is not None else ()
+    return Presented(
+        f"{secret.namespace}/{secret.name}", tuple(dict.fromkeys(san.lower() for san in sans))
+    )
 
 
 def _somewhere(cluster: Cluster, name: str, namespace: str) -> Resource | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
-from gwdoctor.model import Gap, Kind, Ref, Resource, Target
+from gwdoctor.model import Gap, Kind, Origin, Ref, Resource, Target
 
 
 class NoCluster(Exception):
@@ -51,6 +51,7 @@ class Batch:
     target: Target | None = None
     now: datetime | None = None  #: when it was read; None: just now
     incomplete: bool = False  #: the deadline came first
+    origins: Mapping[Ref, Origin] = field(default_factory=dict)  #: of objects out of files
 
     def plus(self, later: Batch) -> Batch:
         """This batch and what a later `fetch` added to it."""

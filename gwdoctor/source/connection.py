@@ -159,6 +159,20 @@ class Connection:
             self._proxy,
         )
 
+    def write(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: object,
+        *,
+        content: str = JSON,
+    ) -> bytearray:
+        """The answer to a change that is made. For `keeping` only, which writes reports."""
+        headers = {"Accept": JSON, "Content-Type": content}
+        data = None if body is None else msgspec.json.encode(body)
+        return self._patiently(method, path, query, headers, data)
+
     def close(self) -> None:
         """Close every connection."""
         with self._lock:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from gwdoctor import kinds
+from gwdoctor import kinds, privatekeys
 from gwdoctor.kinds import READINGS, Reading
 from gwdoctor.model import Kind, Metadata, Ref, Resource
 from gwdoctor.source import secrets
@@ -25,10 +25,17 @@ def wire_type(kind: Kind) -> type[msgspec.Struct]:
     return secrets.RawSecret if kind == kinds.SECRET else READINGS[kind].view
 
 
-def resource(kind: Kind, version: str, decoded: msgspec.Struct) -> Resource:
-    """A decoded object as it is kept. Secrets are reduced here."""
+def resource(
+    kind: Kind, version: str, decoded: msgspec.Struct, *, may_hold_key: bool = True
+) -> Resource:
+    """A decoded object as it is kept: a Secret reduced, of any other the private keys cut out.
+
+    `may_hold_key` is False where `privatekeys.MARK` was looked for in its bytes, and is not there.
+    """
     reading = READINGS[kind]
     view: Any = secrets.reduce(decoded) if isinstance(decoded, secrets.RawSecret) else decoded
+    if may_hold_key:
+        privatekeys.cut(view)
     metadata: Metadata = view.metadata
     if metadata.annotations:
         metadata.annotations.pop(_LAST_APPLIED, None)

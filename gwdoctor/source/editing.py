@@ -13,13 +13,13 @@ import io
 import json
 import os
 import re
-import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gwdoctor import wholefile
 from gwdoctor.model import Change, Kind, Ref
 from gwdoctor.source.files import SUFFIXES
 from gwdoctor.yamltext import reading
@@ -104,7 +104,7 @@ class Editor:
         for file, text in edited:
             has_crlf = b"\r\n" in self._bytes[file]
             data = (text.replace("\n", "\r\n") if has_crlf else text).encode()
-            _replace(file, data)
+            wholefile.write(file, data)
         return [file for file, _ in edited]
 
     def _edited(self) -> Iterator[tuple[str, str]]:
@@ -259,21 +259,6 @@ def _holds_some(chunk: str) -> bool:
     return any(
         isinstance(d, reading.Document) and d.value is not None for d in reading.documents(chunk)
     )
-
-
-def _replace(path: str, data: bytes) -> None:
-    """Write a file whole or not at all; its mode, and a link to it, stay."""
-    path = os.path.realpath(path)
-    mode = os.stat(path).st_mode & 0o7777
-    handle, unfinished = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".gwdoctor-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.chmod(unfinished, mode)
-        os.replace(unfinished, path)
-    except BaseException:
-        os.unlink(unfinished)
-        raise
 
 
 # --- one document -----------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gwdoctor.kinds import READINGS
 from gwdoctor.model import Gap, Kind
-from gwdoctor.source import jsontext
+from gwdoctor.source import jsontext, manifests
 from gwdoctor.source.batch import Batch, Want
 from gwdoctor.source.manifests import Manifests, Note
 
@@ -59,6 +59,7 @@ class Files:
                 for kind in elsewhere
             ),
             namespaces=frozenset(self._manifests.namespaces),
+            origins=self._manifests.origins,
         )
 
     def fetch(self, wants: Iterable[Want]) -> Batch:
@@ -69,7 +70,7 @@ class Files:
 
     def _read(self, path: str) -> None:
         if path == STDIN:
-            self._add("stdin", sys.stdin.buffer.read(), named=True)
+            self._add(manifests.STDIN, sys.stdin.buffer.read(), named=True)
         elif path.startswith(("http://", "https://")):
             self._manifests.note(path, "is a URL: download it, or pipe it to `-f -`", "missing")
         elif os.path.isdir(path):

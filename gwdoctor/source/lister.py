@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from gwdoctor import kinds
+from gwdoctor import kinds, privatekeys
 from gwdoctor.kinds import READINGS
 from gwdoctor.model import Gap, Kind, Resource
 from gwdoctor.source import decode
@@ -245,9 +245,10 @@ def decode_page(read: Read, body: bytearray) -> None:
     if not page.kind.endswith("List"):
         raise Trouble("the server answers with something else than a list", NO_LIST)
     read.bytes += len(body)
+    may_hold_key = privatekeys.MARK.encode() in body
     for item in items:
         if item.metadata.name:
-            read.resources.append(decode.resource(kind, version, item))
+            read.resources.append(decode.resource(kind, version, item, may_hold_key=may_hold_key))
         else:
             read.gaps.append(Gap(kind=kind, reason="one cannot be read: it has no metadata.name"))
 

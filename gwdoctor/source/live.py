@@ -20,7 +20,9 @@ from gwdoctor.source.connection import JSON, Connection, OutOfTime, Traffic, Tro
 from gwdoctor.source.crew import Crew
 from gwdoctor.source.deadline import Deadline
 from gwdoctor.source.discovery import Discovery, Served, can_be_a_name, discover, next_guess
+from gwdoctor.source.keeping import Keeper
 from gwdoctor.source.lister import Listing, Progress, Read
+from gwdoctor.source.permissions import Permissions
 from gwdoctor.source.questions import Questions
 
 #: After so many refusals (403) of single objects in one namespace the others are not asked for.
@@ -125,6 +127,15 @@ class Live:
     def questions(self) -> Questions:
         """What can be asked about single objects."""
         return Questions(self._connection, self._discovery)
+
+    @property
+    def permissions(self) -> Permissions:
+        """What we may read here."""
+        return Permissions(self._connection, self._discovery)
+
+    def keeper(self) -> Keeper:
+        """What writes reports here; to be closed."""
+        return Keeper(self._connection.access)
 
     # --- meeting the server --------------------------------------------------------------
 

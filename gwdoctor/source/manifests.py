@@ -8,14 +8,16 @@ from typing import Any, Literal
 
 import msgspec
 
-from gwdoctor import kinds
-from gwdoctor.model import Ref, Resource
+from gwdoctor import kinds, privatekeys
+from gwdoctor.model import Origin, Ref, Resource
 from gwdoctor.source import decode, jsontext
 from gwdoctor.yamltext import reading
 
 #: missing: a file that was named is not there, or cannot be opened.  broken: what should be a
 #: manifest cannot be used.  other: it is no manifest.  twice: an object that came before.
 Problem = Literal["missing", "broken", "other", "twice"]
+#: What standard input is called.
+STDIN = "stdin"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -44,6 +46,12 @@ class Manifests:
         self.objects = 0  #: also those of kinds that no check reads
         self._default_namespace = default_namespace
         self._places: dict[Ref, str] = {}
+
+    @property
+    def origins(self) -> dict[Ref, Origin]:
+        """Where each object stands; those from standard input have no place to go back to."""
+        split = ((ref, *place.rpartition(":")[::2]) for ref, place in self._places.items())
+        return {ref: Origin(file, int(line)) for ref, file, line in split if file != STDIN}
 
     def note(self, place: str, text: str, problem: Problem) -> None:
         """Remember something to tell."""
@@ -102,7 +110,8 @@ class Manifests:
             decoded: Any = msgspec.json.decode(raw, type=decode.wire_type(kind))
             if kinds.READINGS[kind].namespaced and not decoded.metadata.namespace:
                 decoded.metadata.namespace = self._default_namespace
-            found.append(decode.resource(kind, version, decoded))
+            may_hold_key = privatekeys.MARK.encode() in bytes(raw)
+            found.append(decode.resource(kind, version, decoded, may_hold_key=may_hold_key))
         is_namespace = head.kind == "Namespace" and head.apiVersion == "v1"
         self._keep(place, head.metadata.name if is_namespace else head.metadata.namespace, found)
         return True
@@ -173,7 +182,7 @@ def _not_kubernetes(manifest: Any) -> str:
         if not isinstance(value, str):
             return f"is no Kubernetes object: {key} is {_sort_of(value)}; quote it"
     if manifest["apiVersion"].startswith("kustomize.config.k8s.io/"):
-        return "is a kustomization: render it first, `kubectl kustomize DIR | gwdoctor scan -f -`"
+        return "is a kustomization: render it first, `kubectl kustomize DIR`, and pipe it to -f -"
     return ""
 
 
@@ -201,6 +210,6 @@ def _broken_yaml(error: reading.YamlError, text: str) -> str:
     if "{{" in text:
         return (
             f"is a template, not a manifest ({error}): render it first, "
-            "`helm template CHART | gwdoctor scan -f -`"
+            "`helm template CHART`, and pipe it to -f -"
         )
     return f"is not valid YAML: {error}"

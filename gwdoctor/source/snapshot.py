@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import os
-import tempfile
 import zlib
 from collections.abc import Iterable
 from datetime import datetime
@@ -17,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from gwdoctor import wholefile
 from gwdoctor.kinds import OURS, READINGS
 from gwdoctor.model import Gap, Kind, Ref, Resource, Target
 from gwdoctor.source.batch import Batch, Want
@@ -123,19 +122,7 @@ def _gap(gap: Gap) -> _Gap:
 
 def write(path: str, data: bytes) -> None:
     """Put a snapshot into a file that only its owner may read, whole or not at all."""
-    path = os.path.realpath(path)
-    if os.path.exists(path) and not os.path.isfile(path):  # a pipe, a device: never replaced
-        Path(path).write_bytes(data)
-        return
-    folder = os.path.dirname(path)
-    handle, unfinished = tempfile.mkstemp(dir=folder, prefix=".gwdoctor-")  # has mode 0600
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.replace(unfinished, path)
-    except BaseException:
-        os.unlink(unfinished)
-        raise
+    wholefile.write(path, data, mode=0o600)
 
 
 class Snapshot:

@@ -13,6 +13,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,9 @@ from testbed.faults import FaultProxy
 from testbed.measure import Cost
 
 HACK = Path(__file__).parents[1]
+#: What people run instead, where it is installed.
+PEERS = (["istioctl", "analyze", "--all-namespaces"], ["popeye", "-A"])
+Others = dict[str, tuple[Cost, ...]]
 
 
 @dataclass(frozen=True)
@@ -35,19 +39,28 @@ class Comparison:
     connections: int
     size: int
     """Bytes of all answers."""
+    first_request: float
+    """Seconds from the start of the process to the first request."""
+    kinds: tuple[tuple[str, str], ...]
+    """What was listed: group/version and plural."""
     floor: tuple[Cost, ...]
     command: tuple[Cost, ...]
 
     @property
     def ratio(self) -> float:
         """How many times the floor the command takes: the median of neighbouring runs."""
-        pairs = zip(self.command, self.floor, strict=True)
-        return statistics.median(ours.seconds / floor.seconds for ours, floor in pairs)
+        return times(self.command, self.floor)
+
+
+def times(command: Sequence[Cost], other: Sequence[Cost]) -> float:
+    """How many times as long one took as the other: the median of neighbouring runs."""
+    pairs = zip(command, other, strict=True)
+    return statistics.median(ours.seconds / theirs.seconds for ours, theirs in pairs)
 
 
 def compare(control_plane: ControlPlane, command: Sequence[str], runs: int) -> Comparison:
     """Run `command`, with KUBECONFIG set, and the plain download of what it reads, in turns."""
-    exchanges = _recorded(control_plane, command)
+    exchanges, started = _recorded(control_plane, command)
     floor, ours = [], []
     with tempfile.TemporaryDirectory(prefix="gwdoctor-bench-") as folder:
         order = Path(folder) / "requests.json"
@@ -62,19 +75,50 @@ def compare(control_plane: ControlPlane, command: Sequence[str], runs: int) -> C
         requests=len(exchanges),
         connections=_most_at_a_time(exchanges),
         size=sum(each.size for each in exchanges),
+        first_request=min(each.start for each in exchanges) - started,
+        kinds=_kinds(exchanges),
         floor=tuple(floor),
         command=tuple(ours),
     )
 
 
-def _recorded(control_plane: ControlPlane, command: Sequence[str]) -> list[Exchange]:
-    """What the command asks the server for."""
+def others(control_plane: ControlPlane, kinds: Sequence[tuple[str, str]], runs: int) -> Others:
+    """The dynamic client of the `kubernetes` package on the same kinds, and peers that are on PATH."""
+    environment = {"KUBECONFIG": str(control_plane.kubeconfig), "PYTHONPATH": str(HACK)}
+    with tempfile.TemporaryDirectory(prefix="gwdoctor-bench-") as folder:
+        file = Path(folder) / "kinds.json"
+        file.write_text(json.dumps(kinds))
+        commands = {
+            "kubernetes DynamicClient": [sys.executable, "-m", "testbed.dynamic", str(file)]
+        }
+        commands |= {" ".join(peer): peer for peer in PEERS if shutil.which(peer[0])}
+        return {
+            name: tuple(_cost(command, environment, ok=range(256)) for _ in range(runs))
+            for name, command in commands.items()
+        }
+
+
+def _kinds(exchanges: Iterable[Exchange]) -> tuple[tuple[str, str], ...]:
+    """Of paths like /api/v1/pods and /apis/GROUP/VERSION/PLURAL, each once."""
+    found: dict[tuple[str, str], None] = {}
+    for each in exchanges:
+        match each.path.strip("/").split("/"):
+            case ["api", version, plural]:
+                found[version, plural] = None
+            case ["apis", group, version, plural]:
+                found[f"{group}/{version}", plural] = None
+    return tuple(found)
+
+
+def _recorded(control_plane: ControlPlane, command: Sequence[str]) -> tuple[list[Exchange], float]:
+    """What the command asks the server for, and when it was started."""
     with FaultProxy(control_plane, count_items=False).start() as proxy:
+        started = time.monotonic()
         _cost(command, {"KUBECONFIG": str(proxy.kubeconfig())})
         exchanges = [each for each in proxy.requests if (each.method, each.status) == ("GET", 200)]
     if not exchanges:
         raise Unavailable(f"{' '.join(command)} asked the server for nothing")
-    return exchanges
+    return exchanges, started
 
 
 def _order(control_plane: ControlPlane, exchanges: Iterable[Exchange]) -> dict[str, object]:

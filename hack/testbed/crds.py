@@ -22,6 +22,8 @@ SOURCES = {
 }
 """Where in each module of hack/controlplane/crds/go.mod the definitions lie."""
 
+# The older API for reports, for clusters without OpenReports. Not in every control plane.
+POLICY_REPORTS = {"github.com/kyverno/kyverno": "config/crds/policyreport/*.yaml"}
 KWOK = {"sigs.k8s.io/kwok": "kustomize/crd/bases/*.yaml"}
 KONG = Path(__file__).with_name("kong-crds.yaml")
 
@@ -34,6 +36,11 @@ def definitions() -> dict[str, bytes]:
 def kwok_definitions() -> dict[str, bytes]:
     """The definitions that kwok itself needs."""
     return _kept("kwok-crds", KWOK)
+
+
+def policy_report_definitions() -> dict[str, bytes]:
+    """PolicyReport and ClusterPolicyReport, which OpenReports took the place of."""
+    return _kept("policy-report-crds", POLICY_REPORTS)
 
 
 def _kept(name: str, sources: dict[str, str], *files: Path) -> dict[str, bytes]:

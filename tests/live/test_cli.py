@@ -8,12 +8,15 @@ import shlex
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from commandline import BROKEN, CHECK, Done, program
 from testbed import Cluster, ControlPlane, FaultProxy
+
+from gwdoctor.render.formats import FORMATS
 
 needs_kubectl = pytest.mark.skipif(not shutil.which("kubectl"), reason="there is no kubectl here")
 ONLY = ("--select", CHECK)
@@ -88,6 +91,23 @@ def test_a_snapshot_gives_the_report_of_the_cluster(
     assert without_seconds(again.report) == without_seconds(live.report)
     assert list(again.report) == list(live.report)
     assert again.report["summary"]["seconds"] == 0
+
+
+def test_a_live_report_is_converted_into_what_the_scan_wrote(
+    cluster: Cluster, filter_in: str, tmp_path: Path
+) -> None:
+    files = {form: tmp_path / form for form in FORMATS}
+    asked = [argument for form, file in files.items() for argument in ("-o", f"{form}={file}")]
+
+    done = scan(cluster, "-n", filter_in, *asked)
+
+    assert done.code == 1, done.err
+    report = json.loads(files["json"].read_text())
+    assert report["summary"]["seconds"] > 0
+    assert report["time"] == datetime.now(UTC).isoformat()[:10] + report["time"][10:]
+    for form, file in files.items():
+        converted = program("convert", files["jsonl"], "-o", form)
+        assert (converted.code, converted.out) == (1, file.read_text(encoding="utf-8"))
 
 
 @needs_kubectl

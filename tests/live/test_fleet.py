@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from testbed import ControlPlane, bench, fleet
+from testbed import ControlPlane, bench, fleet, shapes
 from testbed.cache import Unavailable
 from testbed.client import Client
+
+from gwdoctor.catalogue import catalogue
 
 NAMESPACES = 2
 GWDOCTOR = str(Path(sys.executable).with_name("gwdoctor"))
@@ -76,6 +78,10 @@ def test_the_benchmark_compares_a_scan_with_the_download_of_its_bytes(
     assert 1 <= result.connections <= 32
     assert result.size > 1_000_000
     assert result.ratio > 0
+    assert 0 < result.first_request < 60
+    assert {("v1", "pods"), ("gateway.networking.k8s.io/v1", "httproutes")} <= set(result.kinds)
+    (dynamic,) = bench.others(loaded, result.kinds, 1)["kubernetes DynamicClient"]
+    assert dynamic.exit_code == 0
     for cost in (*result.floor, *result.command):
         assert cost.seconds > 0
         assert cost.peak_bytes > 10_000_000
@@ -84,3 +90,12 @@ def test_the_benchmark_compares_a_scan_with_the_download_of_its_bytes(
 def test_the_benchmark_wants_a_command_that_reads(loaded: ControlPlane) -> None:
     with pytest.raises(Unavailable, match="asked the server for nothing"):
         bench.compare(loaded, [GWDOCTOR, "version"], runs=1)
+
+
+@pytest.mark.parametrize("name", shapes.SHAPES)
+def test_a_shape_of_the_benchmark_is_what_it_says(name: str) -> None:
+    grown = shapes.growth(name, 20)
+
+    assert grown.size == 20
+    assert grown.ratio > 0
+    assert grown.slowest in catalogue()
