@@ -389,6 +389,16 @@ class Rights:
 
     checks: Annotated[list[str] | None, _FOR] = None
     secrets: Annotated[str, _SECRETS] = "none"
+    running: Annotated[
+        list[str] | None,
+        _option(
+            _ROLE,
+            "--with",
+            metavar="logs|port-forward",
+            help="With the rights that scan --logs needs, or --probe backends and --probe-via "
+            "port-forward; repeatable, or with commas.",
+        ),
+    ] = None
     report_to: Annotated[
         list[str] | None,
         _option(

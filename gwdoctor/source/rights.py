@@ -29,9 +29,6 @@ LOGS = Right("", "pods/log", ("get",))
 #: By websocket a port-forward is a GET; servers from 1.35 on ask for `create` as well.
 PORT_FORWARD = Right("", "pods/portforward", ("create", "get"))
 
-#: By what is asked of `gwdoctor scan`. `--probe tls` alone needs none: it asks no API server.
-MODES: Mapping[str, tuple[Right, ...]] = {
-    "--logs": (LOGS,),
-    "--probe backends": (PORT_FORWARD,),
-    "--probe-via port-forward": (PORT_FORWARD,),
-}
+#: By what is asked of `gwdoctor scan`: --logs; --probe backends and --probe-via port-forward.
+#: `--probe tls` at addresses needs none, because it asks no API server.
+MODES: Mapping[str, Right] = {"logs": LOGS, "port-forward": PORT_FORWARD}

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import socketserver
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -470,3 +473,28 @@ def test_what_may_not_be_read_is_told_and_costs_nothing(
     reasons = {skip["reason"] for skip in report["not_checked"]}
     assert not [reason for reason in reasons if "failed" in reason]
     assert any("403" in reason for reason in reasons)
+
+
+def test_the_role_that_rbac_prints_is_enough(
+    plane: ControlPlane, kwok_node: str, tmp_path: Path
+) -> None:
+    load(plane, kwok_node, "healthy", **NEW)
+    printed = subprocess.run(
+        [
+            *(sys.executable, "-m", "gwdoctor", "rbac", "--secrets", "all"),
+            *("--with", "logs,port-forward", "-o", "json"),
+        ],
+        capture_output=True,
+        check=True,
+    )
+    (role,) = json.loads(printed.stdout)["items"]
+    _, binding = running.reads_everything("alice")
+    binding["roleRef"]["name"] = role["metadata"]["name"]
+    plane.apply([role, binding])
+    with envoy_with(tmp_path, **NEW) as envoy:
+        forward(plane, "kong-edge", "kong-edge-proxy-77", {8443: envoy.listeners["https"][1]})
+
+        report = running.scan(plane, *FORWARD, "--logs", "--as", "alice")
+
+    assert not [skip for skip in report["not_checked"] if skip["rbac"]]
+    assert report["findings"] == []
