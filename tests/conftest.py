@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 from hypothesis import settings
 from xdist.remote import Producer
@@ -10,6 +12,11 @@ from xdist.scheduler import LoadScopeScheduling
 # The same examples in every run: what fails here fails for everybody.
 settings.register_profile("same", derandomize=True, database=None)
 settings.load_profile("same")
+
+
+# A run in the background of a shell ignores Ctrl-C, and so would the programs that tests interrupt.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -63,6 +63,7 @@ def test_as_a_plugin_of_kubectl(here: Here) -> None:
         (("explain", "kong/upstream-protocol-mising"), "kong/upstream-protocol-missing"),
         (("explain", ""), "there is no check"),
         (("snapshot", "-f", "no.yaml", "-o", "x.gz"), "does not exist"),
+        (("fix", "--all", "-f", "no.yaml"), "does not exist"),
     ],
 )
 def test_a_mistake_of_the_user(here: Here, arguments: tuple[str, ...], said: str) -> None:

@@ -318,7 +318,7 @@ def test_fixed_values_are_those_that_the_program_takes(
     values = next(o for o in COMMANDS[command]["options"] if name in o["names"])["values"]
     takes_files = any("--filename" in o["names"] for o in COMMANDS[command]["options"])
     known = ["-f", "a.yaml"] if takes_files and name not in ("--filename", "--snapshot") else []
-    known += {"fix": ["--all"], "convert": ["a.yaml"]}.get(command, [])
+    known += {"fix": ["--all"], "convert": ["a.yaml"], "why": ["shop.example.com"]}.get(command, [])
 
     told = here(command, *known, name, "nonsense").err
 

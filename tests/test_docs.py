@@ -83,7 +83,7 @@ def test_every_command_of_the_readme_exists(here: Here, words: list[str]) -> Non
 
 
 def test_every_flag_that_the_readme_names_exists(here: Here) -> None:
-    commands = ("scan", "fix", "rbac", "manifests")
+    commands = ("scan", "fix", "why", "rbac", "manifests")
     page = "".join(here(command, "--help").out for command in commands)
     other = {"--server-side"}
 

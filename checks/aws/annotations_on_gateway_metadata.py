@@ -59,7 +59,11 @@ class AnnotationsOnGatewayMetadata(Probe):
     severity = Severity.CRITICAL
     subjects = (kinds.GATEWAY,)
     needs = aws.NEEDS
-    symptoms = ("ERR_SSL_PROTOCOL_ERROR", "wrong version number")
+    symptoms = (
+        "ERR_SSL_PROTOCOL_ERROR",
+        "wrong version number",
+        "http: server gave HTTP response to HTTPS client",
+    )
 
     def check(self, gateway: Resource, cluster: Cluster) -> Iterator[Finding]:
         """Keys that stand on the Gateway and do not reach the Service."""

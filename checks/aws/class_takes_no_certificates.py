@@ -40,6 +40,7 @@ class ClassTakesNoCertificates(Probe):
     severity = Severity.HIGH
     subjects = (kinds.GATEWAY,)
     needs = (kinds.GATEWAY_CLASS,)
+    symptoms = ("ERR_SSL_PROTOCOL_ERROR",)
 
     def check(self, gateway: Resource, cluster: Cluster) -> Iterator[Finding]:
         """certificateRefs and Service annotations on a Gateway of gateway.k8s.aws."""

@@ -47,6 +47,7 @@ class ControllerIgnoresService(Probe):
     severity = Severity.HIGH
     subjects = (kinds.GATEWAY,)
     needs = aws.NEEDS
+    symptoms = ("Connection timed out",)
 
     def check(self, gateway: Resource, cluster: Cluster) -> Iterator[Finding]:
         """Annotations for a controller that has no reason to look."""

@@ -65,6 +65,10 @@ class HealthCheckFindsNoRoute(Probe):
     confidence = Confidence.LIKELY
     subjects = (kinds.GATEWAY,)
     needs = (*aws.NEEDS, kinds.HTTP_ROUTE, kinds.NAMESPACE)
+    symptoms = (
+        "Connection timed out",
+        "Empty reply from server",
+    )
 
     def check(self, gateway: Resource, cluster: Cluster) -> Iterator[Finding]:
         """HTTP checks of the traffic port of a Gateway that answers no request for any host."""

@@ -56,7 +56,12 @@ class HttpsPortInClearText(Probe):
     severity = Severity.CRITICAL
     subjects = (kinds.GATEWAY,)
     needs = aws.NEEDS
-    symptoms = ("wrong version number", "ERR_SSL_PROTOCOL_ERROR")
+    symptoms = (
+        "wrong version number",
+        "ERR_SSL_PROTOCOL_ERROR",
+        "tls: first record does not look like a TLS handshake",
+        "http: server gave HTTP response to HTTPS client",
+    )
 
     def check(self, gateway: Resource, cluster: Cluster) -> Iterator[Finding]:
         """An HTTP listener on 443 that the load balancer passes through."""

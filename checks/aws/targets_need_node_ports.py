@@ -61,6 +61,7 @@ class TargetsNeedNodePorts(Probe):
     severity = Severity.CRITICAL
     subjects = (kinds.GATEWAY,)
     needs = aws.NEEDS
+    symptoms = ("FailedBuildModel",)
 
     def check(self, gateway: Resource, cluster: Cluster) -> Iterator[Finding]:
         """Instance targets of a Service that is told to take no node ports."""

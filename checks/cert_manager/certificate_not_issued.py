@@ -80,6 +80,8 @@ class CertificateNotIssued(Probe):
         "The certificate request has failed to complete and will be retried",
         "Waiting for HTTP-01 challenge propagation",
         "Waiting for DNS-01 challenge propagation",
+        "Failed to wait for order resource ... to become ready",
+        "certificate has expired",
     )
 
     def check(self, certificate: Resource, cluster: Cluster) -> Iterator[Finding]:

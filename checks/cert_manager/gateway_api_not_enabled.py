@@ -61,6 +61,7 @@ class GatewayApiNotEnabled(Probe):
     severity = Severity.HIGH
     subjects = (kinds.GATEWAY,)
     needs = (kinds.POD_WHOLE, kinds.CERTIFICATE)
+    symptoms = ("gateway api is not enabled",)
 
     def run(self, cluster: Cluster) -> Iterator[Finding | Skip]:
         """Annotated Gateways, and a controller without the switch."""

@@ -64,7 +64,11 @@ class HttpSolverWithoutWayIn(Probe):
     severity = Severity.HIGH
     subjects = (kinds.ISSUER, kinds.CLUSTER_ISSUER)
     needs = (kinds.GATEWAY, kinds.LISTENER_SET, kinds.NAMESPACE, kinds.INGRESS_CLASS)
-    symptoms = ("failed to perform self check GET request", "Connection refused")
+    symptoms = (
+        "failed to perform self check GET request",
+        "Connection refused",
+        "wrong status code '404', expected '200'",
+    )
 
     def check(self, issuer: Resource, cluster: Cluster) -> Iterator[Finding]:
         """Each parent of a solver's route, and each class of a solver's Ingress."""

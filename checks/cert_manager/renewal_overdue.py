@@ -47,6 +47,7 @@ class RenewalOverdue(Probe):
     confidence = Confidence.CERTAIN
     subjects = (kinds.CERTIFICATE,)
     needs = (kinds.ISSUER, kinds.CLUSTER_ISSUER)
+    symptoms = ("certificate has expired",)
 
     def check(self, certificate: Resource, cluster: Cluster) -> Iterator[Finding]:
         """renewalTime lies behind and no condition speaks of an issuance."""

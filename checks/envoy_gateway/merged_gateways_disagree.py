@@ -59,6 +59,7 @@ class MergedGatewaysDisagree(Probe):
     severity = Severity.HIGH
     subjects = (kinds.GATEWAY_CLASS,)
     needs = (kinds.GATEWAY, kinds.ENVOY_PROXY)
+    symptoms = ("Connection timed out",)
 
     def check(self, gateway_class: Resource, cluster: Cluster) -> Iterator[Finding]:
         """Keys with several values among the Gateways of a merged class."""

@@ -70,7 +70,11 @@ class BackendKindUnknown(Probe):
 
     severity = Severity.CRITICAL
     subjects = gateway_api.ROUTES
-    symptoms = ("500 Internal Server Error", "InvalidKind")
+    symptoms = (
+        "500 Internal Server Error",
+        "InvalidKind",
+        "no existing backendRef provided",
+    )
 
     def check(self, route: Resource, cluster: Cluster) -> Iterator[Finding]:
         """Kinds of the core group other than Service, and groups that nobody knows."""

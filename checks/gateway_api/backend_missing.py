@@ -42,7 +42,12 @@ class BackendMissing(Probe):
     confidence = Confidence.CERTAIN
     subjects = gateway_api.ROUTES
     needs = (kinds.SERVICE, kinds.BACKEND)
-    symptoms = ("500 Internal Server Error", "BackendNotFound", "no healthy upstream")
+    symptoms = (
+        "500 Internal Server Error",
+        "BackendNotFound",
+        "no healthy upstream",
+        "no existing backendRef provided",
+    )
 
     def check(self, route: Resource, cluster: Cluster) -> Iterator[Finding]:
         """Services and Envoy Gateway Backends that are not there, each told once a rule."""

@@ -48,7 +48,12 @@ class BackendTlsTargetMissing(Probe):
     severity = Severity.HIGH
     subjects = (kinds.BACKEND_TLS_POLICY,)
     needs = (kinds.SERVICE,)
-    symptoms = ("TargetNotFound", "Client sent an HTTP request to an HTTPS server")
+    symptoms = (
+        "TargetNotFound",
+        "Client sent an HTTP request to an HTTPS server",
+        "tls: first record does not look like a TLS handshake",
+        "The plain HTTP request was sent to HTTPS port",
+    )
 
     def check(self, policy: Resource, cluster: Cluster) -> Iterator[Finding]:
         """Services that are not there, sections that are no port names."""

@@ -36,7 +36,11 @@ class CertificateRefMissing(Probe):
     confidence = Confidence.CERTAIN
     subjects = (kinds.GATEWAY, kinds.LISTENER_SET)
     needs = (kinds.SECRET,)
-    symptoms = ("InvalidCertificateRef", "Connection reset by peer")
+    symptoms = (
+        "InvalidCertificateRef",
+        "Connection reset by peer",
+        "ERR_CONNECTION_RESET",
+    )
 
     def check(self, owner: Resource, cluster: Cluster) -> Iterator[Finding]:
         """Refs of other kinds, and Secrets that are not there."""

@@ -48,7 +48,10 @@ class ClassMissing(Probe):
     confidence = Confidence.CERTAIN
     subjects = (kinds.GATEWAY,)
     needs = (kinds.GATEWAY_CLASS,)
-    symptoms = ("Waiting for controller",)
+    symptoms = (
+        "Waiting for controller",
+        "Connection refused",
+    )
 
     def check(self, gateway: Resource, cluster: Cluster) -> Iterator[Finding]:
         """A name that no class has."""

@@ -49,6 +49,11 @@ class ClassNotAccepted(Probe):
     confidence = Confidence.CERTAIN
     subjects = (kinds.GATEWAY_CLASS,)
     needs = (kinds.GATEWAY,)
+    symptoms = (
+        "OlderGatewayClassExists",
+        "InvalidParameters",
+        "Waiting for controller",
+    )
 
     def check(self, gateway_class: Resource, cluster: Cluster) -> Iterator[Finding]:
         """Accepted is False, or nobody has ever said anything."""

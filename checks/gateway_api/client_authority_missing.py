@@ -43,6 +43,10 @@ class ClientAuthorityMissing(Probe):
     severity = Severity.CRITICAL
     subjects = (kinds.GATEWAY,)
     needs = (kinds.CONFIG_MAP,)
+    symptoms = (
+        "NoValidCACertificate",
+        "ERR_CONNECTION_RESET",
+    )
 
     def check(self, gateway: Resource, cluster: Cluster) -> Iterator[Finding]:
         """References that hold no certificate, where all of one list are like that."""

@@ -46,7 +46,12 @@ class HostnameNotOnListener(Probe):
     severity = Severity.CRITICAL
     subjects = gateway_api.ROUTES
     needs = gateway_api.PARENT_NEEDS
-    symptoms = ("404 Not Found", "NoMatchingListenerHostname")
+    symptoms = (
+        "404 Not Found",
+        "NoMatchingListenerHostname",
+        "404 NR route_not_found",
+        "no Route matched with those values",
+    )
 
     def check(self, route: Resource, cluster: Cluster) -> Iterator[Finding]:
         """Names that no listener serves which otherwise takes the route."""

@@ -38,7 +38,11 @@ class ListenerConflict(Probe):
     severity = Severity.CRITICAL
     subjects = (kinds.GATEWAY, kinds.LISTENER_SET)
     needs = (kinds.GATEWAY_CLASS, kinds.ENVOY_PROXY, kinds.NAMESPACE)
-    symptoms = ("ProtocolConflict", "HostnameConflict")
+    symptoms = (
+        "ProtocolConflict",
+        "HostnameConflict",
+        "Connection refused",
+    )
 
     def run(self, cluster: Cluster) -> Iterator[Finding | Skip]:
         """Every listener that loses."""

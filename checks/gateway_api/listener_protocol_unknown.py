@@ -46,7 +46,10 @@ class ListenerProtocolUnknown(Probe):
 
     severity = Severity.CRITICAL
     subjects = (kinds.GATEWAY, kinds.LISTENER_SET)
-    symptoms = ("UnsupportedProtocol",)
+    symptoms = (
+        "UnsupportedProtocol",
+        "Connection refused",
+    )
 
     def check(self, owner: Resource, cluster: Cluster) -> Iterator[Finding]:
         """Words that are neither known nor a controller's own."""

@@ -39,6 +39,11 @@ class ListenerWithoutCertificate(Probe):
     severity = Severity.CRITICAL
     subjects = (kinds.GATEWAY, kinds.LISTENER_SET)
     needs = (kinds.GATEWAY_CLASS,)
+    symptoms = (
+        "Connection reset by peer",
+        "ERR_CONNECTION_RESET",
+        "InvalidCertificateRef",
+    )
 
     def check(self, owner: Resource, cluster: Cluster) -> Iterator[Finding]:
         """HTTPS listeners without tls; without certificateRefs where the controller needs them."""

@@ -54,6 +54,7 @@ class MatchTakenByOlderRoute(Probe):
     severity = Severity.MEDIUM
     subjects = (kinds.HTTP_ROUTE,)
     needs = http_matches.NEEDS
+    symptoms = ("the wrong site answers",)
 
     def run(self, cluster: Cluster) -> Iterator[Finding | Skip]:
         """One finding for each rule all of whose requests go elsewhere."""

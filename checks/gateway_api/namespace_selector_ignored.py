@@ -51,6 +51,7 @@ class NamespaceSelectorIgnored(Probe):
     severity = Severity.HIGH
     confidence = Confidence.CERTAIN
     subjects = (kinds.GATEWAY, kinds.LISTENER_SET)
+    symptoms = ("NotAllowedByListeners",)
 
     def check(self, owner: Resource, cluster: Cluster) -> Iterator[Finding]:
         """A selector without `from: Selector`, and the reverse."""

@@ -42,6 +42,11 @@ class ParentKindUnknown(Probe):
     severity = Severity.CRITICAL
     confidence = Confidence.CERTAIN
     subjects = gateway_api.ROUTES
+    symptoms = (
+        "404 Not Found",
+        "404 NR route_not_found",
+        "no Route matched with those values",
+    )
 
     def check(self, route: Resource, cluster: Cluster) -> Iterator[Finding]:
         """Kinds that the group of Gateway API does not have."""

@@ -52,7 +52,12 @@ class ParentListenerMissing(Probe):
     severity = Severity.CRITICAL
     subjects = gateway_api.ROUTES
     needs = gateway_api.PARENT_NEEDS
-    symptoms = ("NoMatchingParent", "404 Not Found")
+    symptoms = (
+        "NoMatchingParent",
+        "404 Not Found",
+        "404 NR route_not_found",
+        "no Route matched with those values",
+    )
 
     def check(self, route: Resource, cluster: Cluster) -> Iterator[Finding]:
         """Parents that exist and have no such listener."""

@@ -62,7 +62,12 @@ class ParentMissing(Probe):
     confidence = Confidence.CERTAIN
     subjects = (*gateway_api.ROUTES, kinds.LISTENER_SET)
     needs = (kinds.GATEWAY,)
-    symptoms = ("404 Not Found", "route has no status")
+    symptoms = (
+        "404 Not Found",
+        "route has no status",
+        "404 NR route_not_found",
+        "no Route matched with those values",
+    )
 
     def check(self, route: Resource, cluster: Cluster) -> Iterator[Finding]:
         """parentRefs of routes, the parentRef of a ListenerSet."""

@@ -45,7 +45,11 @@ class ReferenceNotGranted(Probe):
     severity = Severity.CRITICAL
     subjects = references.REFERRERS
     needs = (kinds.REFERENCE_GRANT,)
-    symptoms = ("500 Internal Server Error", "RefNotPermitted")
+    symptoms = (
+        "500 Internal Server Error",
+        "RefNotPermitted",
+        "no existing backendRef provided",
+    )
 
     def check(self, owner: Resource, cluster: Cluster) -> Iterator[Finding]:
         """One finding for each target that is not permitted."""

@@ -42,7 +42,11 @@ class RouteKindNotAllowed(Probe):
     severity = Severity.CRITICAL
     subjects = gateway_api.ROUTES
     needs = gateway_api.PARENT_NEEDS
-    symptoms = ("NotAllowedByListeners",)
+    symptoms = (
+        "NotAllowedByListeners",
+        "404 Not Found",
+        "404 NR route_not_found",
+    )
 
     def check(self, route: Resource, cluster: Cluster) -> Iterator[Finding]:
         """Parents none of whose picked listeners is for this kind."""

@@ -61,7 +61,12 @@ class RouteNamespaceNotAllowed(Probe):
     severity = Severity.CRITICAL
     subjects = gateway_api.ROUTES
     needs = gateway_api.PARENT_NEEDS
-    symptoms = ("NotAllowedByListeners", "404 Not Found")
+    symptoms = (
+        "NotAllowedByListeners",
+        "404 Not Found",
+        "404 NR route_not_found",
+        "no Route matched with those values",
+    )
 
     def check(self, route: Resource, cluster: Cluster) -> Iterator[Finding]:
         """Parents all of whose fitting listeners keep the namespace out."""

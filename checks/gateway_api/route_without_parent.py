@@ -33,6 +33,11 @@ class RouteWithoutParent(Probe):
     severity = Severity.MEDIUM
     confidence = Confidence.CERTAIN
     subjects = gateway_api.ROUTES
+    symptoms = (
+        "404 Not Found",
+        "404 NR route_not_found",
+        "no Route matched with those values",
+    )
     proof = ".items[] | select((.spec.parentRefs // []) == []) | .metadata.name"
 
     def check(self, route: Resource, cluster: Cluster) -> Iterator[Finding]:

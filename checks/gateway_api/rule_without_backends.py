@@ -35,7 +35,10 @@ class RuleWithoutBackends(Probe):
 
     severity = Severity.CRITICAL
     subjects = (kinds.HTTP_ROUTE, kinds.GRPC_ROUTE)
-    symptoms = ("500 Internal Server Error",)
+    symptoms = (
+        "500 Internal Server Error",
+        "no existing backendRef provided",
+    )
 
     def check(self, route: Resource, cluster: Cluster) -> Iterator[Finding]:
         """Rules without backends and without anything else that answers; all weights 0."""

@@ -65,6 +65,7 @@ class AnnotationOfAnotherController(Probe):
     confidence = Confidence.CERTAIN
     subjects = (kinds.INGRESS, kinds.HTTP_ROUTE, kinds.GRPC_ROUTE)
     needs = (kinds.INGRESS_CLASS,)
+    symptoms = ("Client sent an HTTP request to an HTTPS server",)
 
     def check(self, subject: Resource, cluster: Cluster) -> Iterator[Finding]:
         """One finding for each foreign prefix."""

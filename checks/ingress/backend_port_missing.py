@@ -46,7 +46,11 @@ class BackendPortMissing(Probe):
     confidence = Confidence.CERTAIN
     subjects = (kinds.INGRESS,)
     needs = (kinds.SERVICE,)
-    symptoms = ("503 Service Temporarily Unavailable", "can't find port for backend")
+    symptoms = (
+        "503 Service Temporarily Unavailable",
+        "can't find port for backend",
+        "503 Service Unavailable",
+    )
 
     def check(self, subject: Resource, cluster: Cluster) -> Iterator[Finding]:
         """Each missing port once, however many paths lead to it."""

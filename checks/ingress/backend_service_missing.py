@@ -40,7 +40,11 @@ class BackendServiceMissing(Probe):
     confidence = Confidence.CERTAIN
     subjects = (kinds.INGRESS,)
     needs = (kinds.SERVICE,)
-    symptoms = ("503 Service Temporarily Unavailable", "failed to resolve Kubernetes Service")
+    symptoms = (
+        "503 Service Temporarily Unavailable",
+        "failed to resolve Kubernetes Service",
+        "503 Service Unavailable",
+    )
 
     def check(self, subject: Resource, cluster: Cluster) -> Iterator[Finding]:
         """Each missing Service once, however many paths lead to it."""

@@ -36,6 +36,10 @@ class ClassSaidTwice(Probe):
     confidence = Confidence.CERTAIN
     subjects = (kinds.INGRESS,)
     needs = (kinds.INGRESS_CLASS,)
+    symptoms = (
+        "default backend - 404",
+        "no Route matched with those values",
+    )
 
     def check(self, subject: Resource, cluster: Cluster) -> Iterator[Finding]:
         """Two different classes on one Ingress."""

@@ -56,6 +56,10 @@ class ClassUnknown(Probe):
     severity = Severity.CRITICAL
     subjects = (kinds.INGRESS,)
     needs = (kinds.INGRESS_CLASS,)
+    symptoms = (
+        "default backend - 404",
+        "no Route matched with those values",
+    )
 
     def check(self, subject: Resource, cluster: Cluster) -> Iterator[Finding]:
         """A class without an object, by the field or by the annotation."""

@@ -37,6 +37,10 @@ class DefaultClassTwice(Probe):
     severity = Severity.MEDIUM
     confidence = Confidence.CERTAIN
     subjects = (kinds.INGRESS_CLASS,)
+    symptoms = (
+        "default backend - 404",
+        "no Route matched with those values",
+    )
 
     def run(self, cluster: Cluster) -> Iterator[Finding | Skip]:
         """All default classes but the newest, which wins."""

@@ -44,7 +44,11 @@ class NginxBackendProtocolInvalid(Probe):
     confidence = Confidence.CERTAIN
     subjects = (kinds.INGRESS,)
     needs = (kinds.INGRESS_CLASS,)
-    symptoms = ("Client sent an HTTP request to an HTTPS server", "502 Bad Gateway")
+    symptoms = (
+        "Client sent an HTTP request to an HTTPS server",
+        "502 Bad Gateway",
+        "tls: first record does not look like a TLS handshake",
+    )
 
     def check(self, subject: Resource, cluster: Cluster) -> Iterator[Finding]:
         """A value that is none of the six, on an Ingress of ingress-nginx."""

@@ -54,6 +54,8 @@ class NginxBackendProtocolMissing(Probe):
         "Client sent an HTTP request to an HTTPS server",
         "The plain HTTP request was sent to HTTPS port",
         "upstream prematurely closed connection while reading response header",
+        "tls: first record does not look like a TLS handshake",
+        "502 Bad Gateway",
     )
 
     def check(self, subject: Resource, cluster: Cluster) -> Iterator[Finding]:

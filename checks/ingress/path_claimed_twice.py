@@ -59,6 +59,7 @@ class PathClaimedTwice(Probe):
     severity = Severity.HIGH
     subjects = (kinds.INGRESS,)
     needs = (kinds.INGRESS_CLASS,)
+    symptoms = ("the wrong site answers",)
 
     def run(self, cluster: Cluster) -> Iterator[Finding | Skip]:
         """Group paths by class, host, path and type; the oldest Ingress keeps its own."""

@@ -42,6 +42,8 @@ class TlsSecretMissing(Probe):
         "Failed to fetch the secret",
         "Kubernetes Ingress Controller Fake Certificate",
         "CN=localhost",
+        "NET::ERR_CERT_AUTHORITY_INVALID",
+        "SEC_ERROR_UNKNOWN_ISSUER",
     )
 
     def check(self, subject: Resource, cluster: Cluster) -> Iterator[Finding]:

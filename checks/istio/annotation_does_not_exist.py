@@ -48,6 +48,7 @@ class AnnotationDoesNotExist(Probe):
         kinds.VIRTUAL_SERVICE,
         kinds.POD,
     )
+    symptoms = ("PassthroughCluster",)
 
     def check(self, subject: Resource, cluster: Cluster) -> Iterator[Finding]:
         """Each annotation that pretends to set a protocol, or is a near miss of a real one."""

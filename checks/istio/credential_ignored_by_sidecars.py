@@ -49,6 +49,10 @@ class CredentialIgnoredBySidecars(Probe):
     severity = Severity.HIGH
     subjects = (kinds.DESTINATION_RULE,)
     needs = (kinds.POD, kinds.VIRTUAL_SERVICE, kinds.CONFIG_MAP)
+    symptoms = (
+        "The plain HTTP request was sent to HTTPS port",
+        "Client sent an HTTP request to an HTTPS server",
+    )
 
     def check(self, rule: Resource, cluster: Cluster) -> Iterator[Finding]:
         """Each block with a credential that sidecars will read without it."""

@@ -71,6 +71,7 @@ class DestinationRuleBypassesStrictMtls(Probe):
         "upstream connect error or disconnect/reset before headers",
         "filter_chain_not_found",
         "connection termination",
+        "NR filter_chain_not_found",
     )
 
     def check(self, rule: Resource, cluster: Cluster) -> Iterator[Finding]:

@@ -51,6 +51,7 @@ class ExternalTlsPortWithoutTls(Probe):
     symptoms = (
         "400 The plain HTTP request was sent to HTTPS port",
         "Client sent an HTTP request to an HTTPS server",
+        "tls: first record does not look like a TLS handshake",
     )
 
     def check(self, entry: Resource, cluster: Cluster) -> Iterator[Finding]:

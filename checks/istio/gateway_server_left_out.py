@@ -69,6 +69,7 @@ class GatewayServerLeftOut(Probe):
         "404 Not Found",
         "Connection reset by peer",
         "the other team's certificate is served",
+        "404 NR route_not_found",
     )
 
     def run(self, cluster: Cluster) -> Iterator[Finding]:

@@ -54,7 +54,11 @@ class HeadlessServicePartlyInMesh(Probe):
         kinds.DESTINATION_RULE,
         kinds.CONFIG_MAP,
     )
-    symptoms = ("filter_chain_not_found", "connection reset by peer")
+    symptoms = (
+        "filter_chain_not_found",
+        "connection reset by peer",
+        "NR filter_chain_not_found",
+    )
 
     def check(self, service: Resource, cluster: Cluster) -> Iterator[Finding]:
         """A headless Service with Pods of both sorts and a port in mode STRICT."""

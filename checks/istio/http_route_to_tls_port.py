@@ -54,6 +54,7 @@ class HttpRouteToTlsPort(Probe):
         "400 The plain HTTP request was sent to HTTPS port",
         "Client sent an HTTP request to an HTTPS server",
         "upstream connect error or disconnect/reset before headers",
+        "tls: first record does not look like a TLS handshake",
     )
 
     def check(self, route: Resource, cluster: Cluster) -> Iterator[Finding]:

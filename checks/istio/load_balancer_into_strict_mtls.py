@@ -57,7 +57,11 @@ class LoadBalancerIntoStrictMtls(Probe):
     severity = Severity.CRITICAL
     subjects = (kinds.SERVICE,)
     needs = (kinds.POD, kinds.ENDPOINT_SLICE, kinds.PEER_AUTHENTICATION, kinds.CONFIG_MAP)
-    symptoms = ("Connection reset by peer", "Empty reply from server")
+    symptoms = (
+        "Connection reset by peer",
+        "Empty reply from server",
+        "NR filter_chain_not_found",
+    )
 
     def check(self, service: Resource, cluster: Cluster) -> Iterator[Finding]:
         """A Service for outside callers whose ports are all refused, or some."""

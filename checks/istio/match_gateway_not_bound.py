@@ -60,6 +60,10 @@ class MatchGatewayNotBound(Probe):
     confidence = Confidence.CERTAIN
     subjects = (kinds.VIRTUAL_SERVICE,)
     needs = (kinds.ISTIO_GATEWAY,)
+    symptoms = (
+        "404 Not Found",
+        "404 NR route_not_found",
+    )
 
     def check(self, route: Resource, cluster: Cluster) -> Iterator[Finding]:
         """Each match all of whose Gateways are not bound."""

@@ -39,6 +39,7 @@ class PeerAuthenticationIgnored(Probe):
     confidence = Confidence.CERTAIN
     subjects = (kinds.PEER_AUTHENTICATION,)
     needs = (kinds.POD, kinds.CONFIG_MAP)
+    symptoms = ("NR filter_chain_not_found",)
 
     def check(self, policy: Resource, cluster: Cluster) -> Iterator[Finding]:
         """An older one of the same scope."""

@@ -93,6 +93,7 @@ class PlaintextIngressIntoStrictMtls(Probe):
         "recv() failed (104: Connection reset by peer) while reading response header",
         "An invalid response was received from the upstream server",
         "filter_chain_not_found",
+        "NR filter_chain_not_found",
     )
 
     def run(self, cluster: Cluster) -> Iterator[Finding | Skip]:

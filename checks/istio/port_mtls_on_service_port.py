@@ -53,6 +53,7 @@ class PortMtlsOnServicePort(Probe):
     severity = Severity.HIGH
     subjects = (kinds.PEER_AUTHENTICATION,)
     needs = (kinds.SERVICE, kinds.POD, kinds.ENDPOINT_SLICE)
+    symptoms = ("NR filter_chain_not_found",)
 
     def check(self, policy: Resource, cluster: Cluster) -> Iterator[Finding]:
         """An entry whose number is a Service's port and no container's."""

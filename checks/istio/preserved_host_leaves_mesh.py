@@ -100,8 +100,8 @@ class PreservedHostLeavesMesh(Probe):
         "502 Bad Gateway",
         "PassthroughCluster",
         "filter_chain_not_found",
-        "upstream connect error or disconnect/reset before headers. reset reason: connection "
-        "termination",
+        "upstream connect error or disconnect/reset before headers. reset reason: connection termination",
+        "NR filter_chain_not_found",
     )
 
     def check(self, route: Resource, cluster: Cluster) -> Iterator[Finding]:

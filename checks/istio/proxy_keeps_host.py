@@ -74,10 +74,10 @@ class ProxyKeepsHost(Probe):
         kinds.CONFIG_MAP,
     )
     symptoms = (
-        "upstream connect error or disconnect/reset before headers. reset reason: connection "
-        "termination",
+        "upstream connect error or disconnect/reset before headers. reset reason: connection termination",
         "filter_chain_not_found",
         "PassthroughCluster",
+        "NR filter_chain_not_found",
     )
 
     def check(self, service: Resource, cluster: Cluster) -> Iterator[Finding]:

@@ -54,6 +54,7 @@ class RouteRuleNeverReached(Probe):
     severity = Severity.MEDIUM
     confidence = Confidence.CERTAIN
     subjects = (kinds.VIRTUAL_SERVICE,)
+    symptoms = ("the wrong site answers",)
 
     def check(self, route: Resource, cluster: Cluster) -> Iterator[Finding]:
         """The first rule behind one that takes all, and every rule that says nothing new."""

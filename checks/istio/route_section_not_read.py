@@ -52,7 +52,12 @@ class RouteSectionNotRead(Probe):
     confidence = Confidence.CERTAIN
     subjects = istio_gateways.GATEWAYS
     needs = (*istio_gateways.READS, *virtual_services.READS)
-    symptoms = ("404 Not Found", "Connection reset by peer", "filter_chain_not_found")
+    symptoms = (
+        "404 Not Found",
+        "Connection reset by peer",
+        "filter_chain_not_found",
+        "NR filter_chain_not_found",
+    )
 
     def run(self, cluster: Cluster) -> Iterator[Finding]:
         """Every server that is merged in, once."""

@@ -38,6 +38,10 @@ class SidecarEgressHostUnknown(Probe):
     severity = Severity.MEDIUM
     subjects = (kinds.SIDECAR,)
     needs = (kinds.SERVICE, kinds.SERVICE_ENTRY, kinds.CONFIG_MAP)
+    symptoms = (
+        "PassthroughCluster",
+        "BlackHoleCluster",
+    )
 
     def check(self, sidecar: Resource, cluster: Cluster) -> Iterator[Finding]:
         """Each exact host that no Service or ServiceEntry of its namespace has."""

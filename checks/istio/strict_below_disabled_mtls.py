@@ -62,7 +62,10 @@ class StrictBelowDisabledMtls(Probe):
         kinds.DESTINATION_RULE,
         kinds.CONFIG_MAP,
     )
-    symptoms = ("upstream connect error or disconnect/reset before headers",)
+    symptoms = (
+        "upstream connect error or disconnect/reset before headers",
+        "NR filter_chain_not_found",
+    )
 
     def check(self, policy: Resource, cluster: Cluster) -> Iterator[Finding]:
         """A STRICT workload or port whose clients are told to send plaintext."""

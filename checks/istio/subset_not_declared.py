@@ -57,7 +57,12 @@ class SubsetNotDeclared(Probe):
         kinds.POD,
         kinds.CONFIG_MAP,
     )
-    symptoms = ("503 Service Unavailable", "no healthy upstream", "response flags NC")
+    symptoms = (
+        "503 Service Unavailable",
+        "no healthy upstream",
+        "response flags NC",
+        "503 NC cluster_not_found",
+    )
 
     def check(self, route: Resource, cluster: Cluster) -> Iterator[Finding]:
         """Each subset of its destinations that its clients do not know."""

@@ -51,7 +51,11 @@ class SubsetSelectsNoPod(Probe):
     severity = Severity.CRITICAL
     subjects = (kinds.DESTINATION_RULE,)
     needs = (kinds.SERVICE, kinds.POD, kinds.VIRTUAL_SERVICE, kinds.CONFIG_MAP)
-    symptoms = ("503 Service Unavailable", "no healthy upstream")
+    symptoms = (
+        "503 Service Unavailable",
+        "no healthy upstream",
+        "503 UH no_healthy_upstream",
+    )
 
     def check(self, rule: Resource, cluster: Cluster) -> Iterator[Finding]:
         """Each subset without Pods."""

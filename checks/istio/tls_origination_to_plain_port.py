@@ -48,7 +48,12 @@ class TlsOriginationToPlainPort(Probe):
     severity = Severity.HIGH
     subjects = (kinds.DESTINATION_RULE,)
     needs = (kinds.SERVICE, kinds.POD, kinds.CONFIG_MAP)
-    symptoms = ("WRONG_VERSION_NUMBER", "upstream connect error or disconnect/reset before headers")
+    symptoms = (
+        "WRONG_VERSION_NUMBER",
+        "upstream connect error or disconnect/reset before headers",
+        "http: server gave HTTP response to HTTPS client",
+        "tls: first record does not look like a TLS handshake",
+    )
 
     def check(self, rule: Resource, cluster: Cluster) -> Iterator[Finding]:
         """A general tls block over a Service with plain and TLS ports."""

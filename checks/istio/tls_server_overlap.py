@@ -98,6 +98,7 @@ class TlsServerOverlap(Probe):
         "404 NR route_not_found",
         "TypeError: Failed to fetch",
         "net::ERR_FAILED",
+        "NR route_not_found",
     )
     proof = """
         # servers with a tls block, oldest first

@@ -53,7 +53,11 @@ class VirtualServiceGatewayUnknown(Probe):
     confidence = Confidence.CERTAIN
     subjects = (kinds.VIRTUAL_SERVICE,)
     needs = (kinds.ISTIO_GATEWAY, kinds.GATEWAY)
-    symptoms = ("404 Not Found", "Referenced gateway not found")
+    symptoms = (
+        "404 Not Found",
+        "Referenced gateway not found",
+        "404 NR route_not_found",
+    )
 
     def check(self, route: Resource, cluster: Cluster) -> Iterator[Finding]:
         """Each entry that is no classic Gateway."""

@@ -45,6 +45,7 @@ class AnnotationDoesNotExist(Probe):
     confidence = Confidence.LIKELY
     subjects = kong_annotations.HOLDERS
     needs = (kinds.INGRESS_CLASS,)
+    symptoms = ("Client sent an HTTP request to an HTTPS server",)
 
     def check(self, holder: Resource, cluster: Cluster) -> Iterator[Finding]:
         """Keys that Kong does not have and that stand for one it has."""

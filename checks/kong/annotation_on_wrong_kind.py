@@ -46,6 +46,7 @@ class AnnotationOnWrongKind(Probe):
     confidence = Confidence.CERTAIN
     subjects = kong_annotations.HOLDERS
     needs = (kinds.INGRESS_CLASS,)
+    symptoms = ("Client sent an HTTP request to an HTTPS server",)
 
     def check(self, holder: Resource, cluster: Cluster) -> Iterator[Finding]:
         """Known keys on a kind that Kong does not read them on."""

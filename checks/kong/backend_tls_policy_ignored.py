@@ -66,7 +66,11 @@ class BackendTlsPolicyIgnored(Probe):
     confidence = Confidence.LIKELY
     subjects = (kinds.BACKEND_TLS_POLICY,)
     needs = (kinds.SERVICE, *kong.ENTRY_KINDS)
-    symptoms = ("Client sent an HTTP request to an HTTPS server",)
+    symptoms = (
+        "Client sent an HTTP request to an HTTPS server",
+        "tls: first record does not look like a TLS handshake",
+        "readv() failed (104: Connection reset by peer) while reading upstream",
+    )
 
     def check(self, policy: Resource, cluster: Cluster) -> Iterator[Finding]:
         """A policy without a word of Kong's, on a Service whose routes have one."""

@@ -52,6 +52,8 @@ class BackendTlsPolicyRefused(Probe):
         "Multiple BackendTLSPolicies target the same service",
         "SubjectAltNames feature is not currently supported",
         "WellKnownCACertificates feature is not currently supported",
+        "Client sent an HTTP request to an HTTPS server",
+        "tls: first record does not look like a TLS handshake",
     )
 
     def check(self, policy: Resource, cluster: Cluster) -> Iterator[Finding]:

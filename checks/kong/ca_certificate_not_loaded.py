@@ -46,7 +46,11 @@ class CaCertificateNotLoaded(Probe):
     confidence = Confidence.CERTAIN
     subjects = (kinds.SERVICE,)
     needs = (*kong.ENTRY_KINDS, kinds.SECRET, kinds.CONFIG_MAP)
-    symptoms = ("unable to get upstream TLS CA store", "Failed to fetch secret for CA Certificate")
+    symptoms = (
+        "unable to get upstream TLS CA store",
+        "Failed to fetch secret for CA Certificate",
+        "upstream SSL certificate verify error",
+    )
 
     def check(self, service: Resource, cluster: Cluster) -> Iterator[Finding]:
         """Names that lead to nothing, or to an object without Kong's labels."""

@@ -41,6 +41,7 @@ class CaCertificateUnusable(Probe):
         "multiple PEM certificates found",
         "certificate is missing the 'CA' basic constraint",
         "unable to get upstream TLS CA store",
+        "upstream SSL certificate verify error",
     )
 
     def check(self, holder: Resource, cluster: Cluster) -> Iterator[Finding]:

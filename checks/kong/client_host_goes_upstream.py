@@ -51,7 +51,11 @@ class ClientHostGoesUpstream(Probe):
     severity = Severity.HIGH
     subjects = (kinds.SERVICE,)
     needs = kong.ENTRY_KINDS
-    symptoms = ("upstream SSL certificate does not match",)
+    symptoms = (
+        "upstream SSL certificate does not match",
+        "upstream SSL certificate does not match ... while SSL handshaking to upstream",
+        "502 Bad Gateway",
+    )
 
     def check(self, service: Resource, cluster: Cluster) -> Iterator[Finding]:
         """host-header or tls-verify on a Service with routes that preserve the Host."""

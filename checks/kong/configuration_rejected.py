@@ -63,6 +63,7 @@ class ConfigurationRejected(Probe):
         "failed to apply Kong configuration to",
         "failed posting new config to /config",
         "HTTP status 400",
+        "KongConfigurationApplyFailed",
     )
 
     def run(self, cluster: Cluster) -> Iterator[Finding | Skip]:

@@ -39,6 +39,7 @@ class DefaultBackendShadowed(Probe):
     confidence = Confidence.LIKELY
     subjects = (kinds.INGRESS,)
     needs = (kinds.INGRESS_CLASS,)
+    symptoms = ("no Route matched with those values",)
 
     def run(self, cluster: Cluster) -> Iterator[Finding | Skip]:
         """Ingresses with a default backend, by class and age."""

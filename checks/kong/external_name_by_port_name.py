@@ -37,7 +37,11 @@ class ExternalNameByPortName(Probe):
     severity = Severity.CRITICAL
     subjects = (kinds.INGRESS,)
     needs = (kinds.INGRESS_CLASS, kinds.SERVICE)
-    symptoms = ("can't find port for backend kubernetes service",)
+    symptoms = (
+        "can't find port for backend kubernetes service",
+        "failure to get a peer from the ring-balancer",
+        "name resolution failed",
+    )
 
     def check(self, subject: Resource, cluster: Cluster) -> Iterator[Finding]:
         """Backends with a port name, of an ExternalName Service, in an Ingress of Kong's."""

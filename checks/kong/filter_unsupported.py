@@ -52,7 +52,10 @@ class FilterUnsupported(Probe):
     severity = Severity.HIGH
     subjects = (kinds.HTTP_ROUTE,)
     needs = (kinds.GATEWAY, kinds.GATEWAY_CLASS)
-    symptoms = ("HTTPRoute spec did not pass validation",)
+    symptoms = (
+        "HTTPRoute spec did not pass validation",
+        "no Route matched with those values",
+    )
 
     def check(self, route: Resource, cluster: Cluster) -> Iterator[Finding]:
         """Filters and matches that Kong does not know, on a route of Kong's."""

@@ -46,7 +46,11 @@ class ListenerPortNotPublished(Probe):
     severity = Severity.CRITICAL
     subjects = (kinds.GATEWAY,)
     needs = (kinds.GATEWAY_CLASS, kinds.SERVICE)
-    symptoms = ("PortUnavailable", "no Kong listen with the requested protocol is configured")
+    symptoms = (
+        "PortUnavailable",
+        "no Kong listen with the requested protocol is configured",
+        "Connection refused",
+    )
 
     def check(self, gateway: Resource, cluster: Cluster) -> Iterator[Finding]:
         """Listeners on ports that none of the publish Services has."""

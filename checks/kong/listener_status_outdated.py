@@ -59,7 +59,11 @@ class ListenerStatusOutdated(Probe):
     severity = Severity.CRITICAL
     subjects = (kinds.GATEWAY,)
     needs = (kinds.GATEWAY_CLASS, kinds.SECRET, kinds.REFERENCE_GRANT)
-    symptoms = ("InvalidCertificateRef", "CN=localhost, O=Kong, OU=IT Department")
+    symptoms = (
+        "InvalidCertificateRef",
+        "CN=localhost, O=Kong, OU=IT Department",
+        "NET::ERR_CERT_AUTHORITY_INVALID",
+    )
 
     def check(self, gateway: Resource, cluster: Cluster) -> Iterator[Finding]:
         """InvalidCertificateRef, of late, about Secrets that are fine."""

@@ -44,7 +44,11 @@ class ListenerWithTwoCertificates(Probe):
     severity = Severity.CRITICAL
     subjects = (kinds.GATEWAY,)
     needs = (kinds.GATEWAY_CLASS,)
-    symptoms = ("has more than one certificateRef", "CN=localhost")
+    symptoms = (
+        "has more than one certificateRef",
+        "CN=localhost",
+        "NET::ERR_CERT_AUTHORITY_INVALID",
+    )
 
     def check(self, gateway: Resource, cluster: Cluster) -> Iterator[Finding]:
         """Listeners of a Gateway of Kong's with several certificates."""

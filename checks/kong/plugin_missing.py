@@ -37,7 +37,10 @@ class PluginMissing(Probe):
     confidence = Confidence.CERTAIN
     subjects = kong_plugins.HOLDERS
     needs = (kinds.KONG_PLUGIN, kinds.KONG_CLUSTER_PLUGIN, kinds.INGRESS_CLASS)
-    symptoms = ("referenced KongPlugin or KongClusterPlugin",)
+    symptoms = (
+        "referenced KongPlugin or KongClusterPlugin",
+        "KongPlugin or KongClusterPlugin ... does not exist",
+    )
 
     def check(self, holder: Resource, cluster: Cluster) -> Iterator[Finding]:
         """Names in the annotation that lead to no object."""

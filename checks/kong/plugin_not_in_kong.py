@@ -91,7 +91,11 @@ class PluginNotInKong(Probe):
     severity = Severity.CRITICAL
     subjects = (kinds.KONG_PLUGIN, kinds.KONG_CLUSTER_PLUGIN)
     needs = kong_plugins.HOLDERS
-    symptoms = ("not enabled; add it to the 'plugins' configuration property",)
+    symptoms = (
+        "not enabled; add it to the 'plugins' configuration property",
+        "failed to apply Kong configuration to",
+        "KongConfigurationApplyFailed",
+    )
 
     def check(self, plugin: Resource, cluster: Cluster) -> Iterator[Finding]:
         """A made-up or misspelt name; how bad depends on whether something uses it."""

@@ -64,7 +64,11 @@ class ServerNameClaimedTwice(Probe):
     severity = Severity.HIGH
     subjects = (kinds.INGRESS, kinds.GATEWAY)
     needs = (kinds.INGRESS_CLASS, kinds.GATEWAY_CLASS, kinds.SECRET)
-    symptoms = ("Same SNI requested for multiple certs, can only serve one cert",)
+    symptoms = (
+        "Same SNI requested for multiple certs, can only serve one cert",
+        "NET::ERR_CERT_COMMON_NAME_INVALID",
+        "certificate has expired",
+    )
 
     def run(self, cluster: Cluster) -> Iterator[Finding | Skip]:
         """Claims grouped by Kong and host; the first one is served."""

@@ -48,6 +48,8 @@ class UpstreamProtocolContradictsPort(Probe):
     symptoms = (
         "SSL_do_handshake() failed (SSL: error:0A00010B:SSL routines::wrong version number)",
         "An invalid response was received from the upstream server",
+        "tls: first record does not look like a TLS handshake",
+        "502 Bad Gateway",
     )
 
     def check(self, service: Resource, cluster: Cluster) -> Iterator[Finding]:

@@ -49,6 +49,8 @@ class UpstreamProtocolInvalid(Probe):
     symptoms = (
         "konghq.com/protocol annotation has invalid value",
         "Client sent an HTTP request to an HTTPS server",
+        "tls: first record does not look like a TLS handshake",
+        "readv() failed (104: Connection reset by peer) while reading upstream",
     )
 
     def check(self, service: Resource, cluster: Cluster) -> Iterator[Finding]:

@@ -68,6 +68,9 @@ class UpstreamProtocolMissing(Probe):
         "speaking plain HTTP to an SSL-enabled server port",
         "readv() failed (104: Connection reset by peer) while reading upstream",
         "An invalid response was received from the upstream server",
+        "tls: first record does not look like a TLS handshake",
+        "recv() failed (104: Connection reset by peer) while reading response header from upstream",
+        "502 Bad Gateway",
     )
 
     def check(self, service: Resource, cluster: Cluster) -> Iterator[Finding]:

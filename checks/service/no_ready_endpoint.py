@@ -48,7 +48,13 @@ class NoReadyEndpoint(Probe):
     confidence = Confidence.CERTAIN
     subjects = (kinds.SERVICE,)
     needs = (*routed.KINDS, kinds.ENDPOINT_SLICE)
-    symptoms = ("no healthy upstream", "failure to get a peer from the ring-balancer", "503")
+    symptoms = (
+        "no healthy upstream",
+        "failure to get a peer from the ring-balancer",
+        "503 Service Unavailable",
+        "503 Service Temporarily Unavailable",
+        "503 UH no_healthy_upstream",
+    )
 
     def check(self, service: Resource, cluster: Cluster) -> Iterator[Finding]:
         """A routed Service with endpoints, none of which takes requests."""

@@ -47,7 +47,13 @@ class PortWithoutEndpoints(Probe):
     confidence = Confidence.CERTAIN
     subjects = (kinds.SERVICE,)
     needs = (*routed.KINDS, kinds.ENDPOINT_SLICE)
-    symptoms = ("can't add target for backend", "failure to get a peer from the ring-balancer")
+    symptoms = (
+        "can't add target for backend",
+        "failure to get a peer from the ring-balancer",
+        "503 Service Unavailable",
+        "no healthy upstream",
+        "503 UH no_healthy_upstream",
+    )
 
     def check(self, service: Resource, cluster: Cluster) -> Iterator[Finding]:
         """Routed ports that no slice with a ready endpoint has."""

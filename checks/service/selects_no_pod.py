@@ -44,7 +44,13 @@ class SelectsNoPod(Probe):
     confidence = Confidence.CERTAIN
     subjects = (kinds.SERVICE,)
     needs = (*routed.KINDS, kinds.POD, kinds.ENDPOINT_SLICE)
-    symptoms = ("no healthy upstream", "failure to get a peer from the ring-balancer", "503")
+    symptoms = (
+        "no healthy upstream",
+        "failure to get a peer from the ring-balancer",
+        "503 Service Unavailable",
+        "503 Service Temporarily Unavailable",
+        "503 UH no_healthy_upstream",
+    )
 
     def check(self, service: Resource, cluster: Cluster) -> Iterator[Finding]:
         """A routed Service whose selector fits no Pod of its namespace."""

@@ -57,6 +57,8 @@ class CertificateExpired(Probe):
         "SEC_ERROR_EXPIRED_CERTIFICATE",
         "x509: certificate has expired or is not yet valid",
         "CERT_HAS_EXPIRED",
+        "curl: (60) SSL certificate problem: certificate has expired",
+        "tls: expired certificate",
     )
 
     def check(self, secret: Resource, cluster: Cluster) -> Iterator[Finding]:

@@ -56,6 +56,7 @@ class CertificateExpiresSoon(Probe):
     confidence = Confidence.CERTAIN
     subjects = (kinds.SECRET,)
     needs = credentials.READS
+    symptoms = ("is about to expire",)
 
     def check(self, secret: Resource, cluster: Cluster) -> Iterator[Finding]:
         """The leaf ends within 14 days (or in its last third) and no renewal is planned."""

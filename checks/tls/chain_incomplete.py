@@ -56,6 +56,9 @@ class ChainIncomplete(Probe):
         "unable to verify the first certificate",
         "x509: certificate signed by unknown authority",
         "PKIX path building failed",
+        "NET::ERR_CERT_AUTHORITY_INVALID",
+        "SEC_ERROR_UNKNOWN_ISSUER",
+        "curl: (60) SSL certificate problem: unable to get local issuer certificate",
     )
 
     def check(self, secret: Resource, cluster: Cluster) -> Iterator[Finding]:

@@ -52,7 +52,11 @@ class ChainOutOfOrder(Probe):
     confidence = Confidence.CERTAIN
     subjects = (kinds.SECRET,)
     needs = credentials.READS
-    symptoms = ("tls: private key does not match public key", "key values mismatch")
+    symptoms = (
+        "tls: private key does not match public key",
+        "key values mismatch",
+        "SEC_ERROR_UNKNOWN_ISSUER",
+    )
 
     def check(self, secret: Resource, cluster: Cluster) -> Iterator[Finding]:
         """An authority first, and what it issued behind it."""

@@ -81,6 +81,9 @@ class HostNotCovered(Probe):
         "SSL_ERROR_BAD_CERT_DOMAIN",
         "x509: certificate is valid for",
         "ERR_TLS_CERT_ALTNAME_INVALID",
+        "curl: (60) SSL: no alternative certificate subject name matches target host name",
+        "x509: certificate is not valid for any names",
+        "Hostname/IP does not match certificate's altnames",
     )
 
     def run(self, cluster: Cluster) -> Iterator[Finding | Skip]:

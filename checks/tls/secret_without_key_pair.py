@@ -69,6 +69,7 @@ class SecretWithoutKeyPair(Probe):
         "tls: failed to find any PEM data",
         "Kubernetes Ingress Controller Fake Certificate",
         "InvalidCertificateRef",
+        "ERR_CONNECTION_RESET",
     )
 
     def check(self, secret: Resource, cluster: Cluster) -> Iterator[Finding]:

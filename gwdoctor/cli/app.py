@@ -10,6 +10,7 @@ from gwdoctor.cli import argv as arguments
 from gwdoctor.cli import program
 from gwdoctor.cli.help import Command, Group
 from gwdoctor.cli.options import (
+    Asked,
     Choice,
     Connection,
     Delivery,
@@ -115,6 +116,30 @@ def fix(
     from gwdoctor.cli import fix as command
 
     return command.run(names or [], repair, given, choice, time, connection)
+
+
+@app.command(cls=Command)
+@takes(asked=Asked, given=Input, choice=Choice, time=Time, connection=Connection)
+def why(
+    asked: Asked,
+    given: Input,
+    choice: Choice,
+    time: Time,
+    connection: Connection,
+    url: Annotated[
+        str | None, typer.Argument(metavar="[URL|HOST]", help="As https://shop.example.com/cart.")
+    ] = None,
+) -> int:
+    """Walk one request hop by hop, or find the checks of a symptom.
+
+    Listener, certificate, route, filters, backend, protocol, mTLS, endpoints: each is ok, broken
+    or not seen, and the walk goes on behind what is broken. Nothing is sent anywhere. All
+    namespaces are read unless -n names some. Exits with 0 where nothing is broken on the way,
+    with 1 where something is, with 3 where not everything could be seen.
+    """
+    from gwdoctor.cli import why as command
+
+    return command.run(url, asked, given, choice, time, connection)
 
 
 @app.command(cls=Command)

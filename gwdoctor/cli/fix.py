@@ -58,6 +58,7 @@ def run(
     probes = chosen(catalogue(), choice.select, choice.ignore)
     wanted = Wanted.of(choice, given)
     with inputs.opened(given, probes, connection=connection, time=time, talk=talk) as seen:
+        seen.must_hold_something()
         report, prover = judge(seen, probes, wanted)
         talk.notes(seen.notes)
         picked = replace(report, findings=tuple(_picked(report, asked, talk)))

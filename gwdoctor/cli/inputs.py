@@ -44,6 +44,12 @@ class Seen:
     questions: Questions | None = None  #: to a cluster, while it is open
     keeper: Callable[[], Keeper] | None = None  #: what writes reports into a cluster
 
+    def must_hold_something(self) -> None:
+        """Raises Mistake for files without any object: there is nothing to save or to mend."""
+        missing = [note for note in self.notes if note.problem == "missing"]
+        if missing and not len(self.picture.cluster):
+            raise Mistake(str(missing[-1]))
+
     @property
     def now(self) -> datetime:
         """The clock of the checks."""

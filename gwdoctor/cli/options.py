@@ -69,6 +69,7 @@ _OUTPUT = "Output"
 _CHECKS = "Which checks"
 _FIXES = "Which fixes, and how"
 _RUNNING = "The running system"
+_REQUEST = "The request"
 _DELIVERY = "Where else the report goes"
 _ROLE = "What is to be allowed"
 _DEPLOYMENT = "What is run, and when"
@@ -284,6 +285,50 @@ class Repair:
             "scanned is this, or what -f names.",
         ),
     ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What a client asks for beside the URL, or what it read."""
+
+    method: Annotated[
+        str, _option(_REQUEST, "-X", "--request", metavar="METHOD", help="Default: GET.")
+    ] = ""
+    header: Annotated[
+        list[str] | None,
+        _option(
+            _REQUEST,
+            "-H",
+            "--header",
+            metavar="'NAME: VALUE'",
+            help="Sent with it; may be repeated. Host is what the client asks for, at the URL.",
+        ),
+    ] = None
+    sni: Annotated[
+        str | None,
+        _option(_REQUEST, "--sni", metavar="NAME", help="In the handshake instead of the host."),
+    ] = None
+    port: Annotated[
+        int | None, _option(_REQUEST, "--port", metavar="N", help="Instead of the URL's port.")
+    ] = None
+    symptom: Annotated[
+        str | None,
+        _option(
+            _REQUEST,
+            "--symptom",
+            metavar="TEXT",
+            help="Instead of a URL: an error of a browser, curl or log. Lists the checks whose "
+            "symptom it is, and runs them; `-` reads standard input.",
+        ),
+    ] = None
+    output: Annotated[
+        str | None,
+        _option(_OUTPUT, "-o", "--output", metavar="FORMAT", help="text or json. Default: text."),
+    ] = None
+    color: Annotated[
+        str,
+        _option(_OUTPUT, "--color", metavar="WHEN", help="auto, always or never. Default: auto."),
+    ] = "auto"
 
 
 @dataclass(frozen=True, kw_only=True)

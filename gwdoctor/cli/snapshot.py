@@ -19,6 +19,7 @@ def run(given: Input, time: Time, connection: Connection, output: str) -> int:
         raise Mistake(f"-o: {output} is a folder; name a file")
     probes = list(catalogue().values())
     seen = inputs.read(given, probes, connection=connection, time=time, talk=talk)
+    seen.must_hold_something()
     asked = {kind for probe in probes for kind in probe.reads()}
     data = snapshot.save(seen.picture.batch, asked, seen.now, seen.target)
     talk.notes(seen.notes)

@@ -29,6 +29,8 @@ _VALUES: dict[str, str | list[str]] = {
     "fix --output": fixes.FORMATS,
     "rbac --output": ["yaml", "json"],
     "version --output": ["text", "json"],
+    "why --output": ["text", "json"],
+    "why URL|HOST": "unknown",
     "completion SHELL": SHELLS,
     "explain CHECK": "check",
     "fix FINDING": "check",

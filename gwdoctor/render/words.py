@@ -192,7 +192,7 @@ def unseen(skips: Iterable[Skip]) -> list[Unseen]:
     """What was not looked at, one entry a reason, in the order of the report."""
     groups: dict[tuple[str, str], list[Skip]] = {}
     for skip in skips:
-        groups.setdefault((skip.reason, _rule(skip.rbac)), []).append(skip)
+        groups.setdefault((skip.reason, rule_of(skip.rbac)), []).append(skip)
     return [
         Unseen(
             visible(reason),
@@ -204,7 +204,8 @@ def unseen(skips: Iterable[Skip]) -> list[Unseen]:
     ]
 
 
-def _rule(rbac: Mapping[str, Any] | None) -> str:
+def rule_of(rbac: Mapping[str, Any] | None) -> str:
+    """An RBAC rule as YAML on one line; empty for none."""
     if not rbac:
         return ""
     return ", ".join(f"{key}: {json.dumps(value)}" for key, value in rbac.items())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -18,9 +19,9 @@ def chromium() -> str | None:
     return os.environ.get("GWDOCTOR_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
 
 
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """A browser without a profile, of playwright."""
+@contextmanager
+def launched(*options: str) -> Iterator[Any]:
+    """A browser without a profile, of playwright, with more options of the command line."""
     path = chromium()
     if path is None:
         pytest.skip(f"there is no Chromium: none of {', '.join(NAMES)} is in PATH")
@@ -28,7 +29,14 @@ def browser() -> Iterator[Any]:
     with driver.sync_playwright() as playwright:
         # as root, in CI, Chromium's own sandbox cannot be used
         running = playwright.chromium.launch(
-            executable_path=path, chromium_sandbox=os.geteuid() != 0
+            executable_path=path, chromium_sandbox=os.geteuid() != 0, args=list(options)
         )
         yield running
         running.close()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A browser for the pages of a report."""
+    with launched() as running:
+        yield running
