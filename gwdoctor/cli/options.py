@@ -440,8 +440,8 @@ class Rights:
             _ROLE,
             "--with",
             metavar="logs|port-forward",
-            help="With the rights that scan --logs needs, or --probe backends and --probe-via "
-            "port-forward; repeatable, or with commas.",
+            help="With the rights that scan --logs needs, or --probe by port-forward; the CronJob "
+            "does it then. Repeatable, or with commas.",
         ),
     ] = None
     report_to: Annotated[

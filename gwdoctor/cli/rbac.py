@@ -39,7 +39,7 @@ def run(
     """The command; returns the exit code. Raises Mistake and NoCluster."""
     probes = chosen(catalogue(), given.checks, None, flag="--for")
     secrets = values.one_of(given.secrets, list(rights.PROFILES), "--secrets")
-    more = _running(given)
+    running = modes(given)
     if check:
         form = values.one_of(output or "text", ["text", "json"], "-o")
         return _check(probes, time, connection, namespaces, form)
@@ -52,19 +52,19 @@ def run(
         namespace=next(iter(namespaces), deployment.NAME),
         secrets=secrets,
         secret_names=frozenset(secret_names(given, probes, time, connection, talk)),
+        running=running,
         report_to=report_to,
     )
     warn_of_secrets(probes, secrets, talk)
-    wide, *others = deployment.reading_and_writing(settings, probes)
-    write([{**wide, "rules": [*wide["rules"], *more]}, *others], form)
+    write(deployment.reading_and_writing(settings, probes), form)
     return outcome.Exit.OK
 
 
-def _running(given: Rights) -> list[Manifest]:
-    """The rules that looking at the running system needs."""
+def modes(given: Rights) -> tuple[str, ...]:
+    """What of the running system is to be looked at. Raises Mistake."""
     words = [word for text in given.running or () for word in text.split(",")]
     asked = {values.one_of(word, list(MODES), "--with") for word in words}
-    return [right.rule for mode, right in MODES.items() if mode in asked]
+    return tuple(mode for mode in MODES if mode in asked)
 
 
 def write(manifests: Iterable[Manifest], form: str = "yaml") -> None:
