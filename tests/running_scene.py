@@ -122,7 +122,7 @@ def scan_as(kubeconfig: Path, *more: str, expected: tuple[int, ...] = (0, 1)) ->
         text=True,
         check=False,
     )
-    assert done.returncode in expected, done.stderr
+    assert done.returncode in expected, (done.returncode, done.stderr, done.stdout[-3000:])
     report: Report = json.loads(done.stdout)
     return report
 
