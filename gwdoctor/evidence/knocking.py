@@ -13,7 +13,7 @@ from gwdoctor.evidence.doors import Door, Place, Reuse
 from gwdoctor.evidence.listening import Observed
 from gwdoctor.kinds import HandshakeView, ObjectView, OwnerView
 from gwdoctor.model import Field, Metadata, Ref, Resource, Skip
-from gwdoctor.source import rights
+from gwdoctor.source import handshake, rights
 from gwdoctor.source.addresses import Network
 from gwdoctor.source.connection import Trouble
 from gwdoctor.source.handshake import Shown
@@ -130,7 +130,7 @@ def resource(target: Target, shown: Shown, view: HandshakeView) -> Resource:
     view.host, view.address = target.server_name or None, _place(target)
     view.problem, view.told = shown.problem or None, shown.told or None
     view.version, view.protocol = shown.version or None, shown.protocol or None
-    view.certificates = shown.certificates
+    view.certificates = handshake.views(shown.certificates)
     text = f"{view.address} {view.host} {view.purpose} {view.reusedFor}"
     name = hashlib.sha256(text.encode()).hexdigest()[:16]
     namespace = (view.owner and view.owner.namespace) or ""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ssl
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,7 +34,7 @@ class Shown:
     told: str = ""  #: the alert, or the first words in clear text
     version: str = ""  #: TLSv1.3
     protocol: str = ""  #: what ALPN agreed on
-    certificates: list[CertificateView] = field(default_factory=list)
+    certificates: list[bytes] = field(default_factory=list)  #: as they came: DER, see `views`
     #: of a request for another host on this connection; and of one on a connection of its own
     statuses: tuple[int, int] = (0, 0)
 
@@ -142,7 +143,7 @@ def _words(received: bytes) -> str:
     return " ".join("".join(c if c.isprintable() and c != "\ufffd" else " " for c in line).split())
 
 
-def _certificates(client: ssl.SSLObject) -> list[CertificateView]:
+def _certificates(client: ssl.SSLObject) -> list[bytes]:
     """What was sent, the leaf first."""
     leaf = client.getpeercert(binary_form=True)
     chain = [leaf] if leaf else []
@@ -152,15 +153,20 @@ def _certificates(client: ssl.SSLObject) -> list[CertificateView]:
     if below is not None:
         sent = [c if isinstance(c, bytes) else c.public_bytes(_DER) for c in below() or ()]
         chain = sent or chain
-    views = []
-    for der in chain[:_MOST_CERTIFICATES]:
+    return chain[:_MOST_CERTIFICATES]
+
+
+def views(chain: Sequence[bytes]) -> list[CertificateView]:
+    """What is kept of certificates. For the main thread: the others only wait for servers."""
+    found = []
+    for der in chain:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                views.append(secrets.certificate(x509.load_der_x509_certificate(der)))
+                found.append(secrets.certificate(x509.load_der_x509_certificate(der)))
         except Exception:  # the parser has many, and what cannot be parsed cannot be compared
             break
-    return views
+    return found
 
 
 _DER = 2  #: OpenSSL's number for it, X509_FILETYPE_ASN1
