@@ -429,10 +429,13 @@ class _Status(msgspec.Struct):
     reason: str = ""
 
 
+_STATUS = msgspec.json.Decoder(_Status)  # worked out before threads use it: see `discovery`
+
+
 def _reason(answer: _Answer) -> str:
     """The server's own words, on one line."""
     try:
-        told = msgspec.json.decode(answer.body, type=_Status)
+        told = _STATUS.decode(answer.body)
         words = told.message or told.reason
     except (msgspec.DecodeError, UnicodeDecodeError):
         words = ""
