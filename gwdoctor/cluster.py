@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -143,6 +143,17 @@ class Cluster:
         if gap is not None and kind not in self._by_kind:
             raise OutOfView(gap)
         return self._by_kind.get(kind, ())
+
+    def seen(self, *wanted: Kind) -> Iterator[Resource]:
+        """What is seen of these kinds: one that is hidden hides no other, and is told elsewhere.
+
+        For what is evidence where it is there, and says nothing where it is not.
+        """
+        for kind in wanted:
+            try:
+                yield from self[kind]
+            except OutOfView:
+                continue
 
     def every(self, kind: Kind) -> Sequence[Resource]:
         """All there are of a kind; raises OutOfView where some may be hidden.

@@ -19,11 +19,6 @@ class Drawing(Probe):
     needs = (*request_findings.KINDS, *certificate_ends.KINDS)
 
 
-def is_read(cluster: Cluster) -> bool:
-    """Whether all that it takes was read already."""
-    return cluster.asked is None or cluster.asked.issuperset(Drawing.needs)
-
-
 def drawn(report: Report, cluster: Cluster, *, namespaces: Iterable[str] | None = None) -> Report:
     """The report with its entry; `namespaces`: only what comes through one of these."""
     only = None if namespaces is None else frozenset(namespaces)

@@ -66,7 +66,7 @@ def test_one_run_writes_every_format(here: Here, folder: Path) -> None:
     for form in FORMATS:
         alone = scan(here, "-o", form)
         together = (folder / "out" / form).read_text(encoding="utf-8")
-        # of so few checks the map is made where the HTML page asks for it, and then JSON holds it
+        # beside a page JSON holds the map of it
         assert alone.out == (without_map(together) if form == "json" else together)
         assert alone.code == 1
     assert sorted(os.listdir("out")) == sorted(FORMATS)

@@ -203,7 +203,6 @@ def test_only_json_holds_the_map() -> None:
 
 def test_the_format_asks_for_the_map() -> None:
     assert [f.name for f in FORMATS.values() if f.draws] == ["html"]
-    assert [f.name for f in FORMATS.values() if f.carries] == ["json"]
 
 
 # --- safe --------------------------------------------------------------------------------

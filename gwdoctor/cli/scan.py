@@ -15,7 +15,7 @@ from gwdoctor.cli.options import Choice, Connection, Delivery, Input, Output, Ru
 from gwdoctor.cli.phases import Phases
 from gwdoctor.cli.talk import Talk
 from gwdoctor.cli.writing import Writer
-from gwdoctor.drawing import Drawing, drawn, is_read
+from gwdoctor.drawing import Drawing, drawn
 from gwdoctor.engine import scan
 from gwdoctor.model import Confidence, Report, Severity, Skip
 from gwdoctor.probe import Probe
@@ -87,11 +87,10 @@ def run(
 
 
 def with_entry(report: Report, seen: Seen, writer: Writer) -> Report:
-    """The report with the map of requests, where a format shows it; or holds it at no cost."""
-    cluster = seen.picture.cluster
-    if writer.draws or (writer.carries and is_read(cluster)):
-        return drawn(report, cluster, namespaces=seen.namespaces)
-    return report
+    """The report with the map of requests, where a format shows it."""
+    if not writer.draws:
+        return report
+    return drawn(report, seen.picture.cluster, namespaces=seen.namespaces)
 
 
 def judged(

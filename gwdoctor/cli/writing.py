@@ -47,11 +47,6 @@ class Writer:
         """Whether some format shows the map of requests."""
         return any(sink.format.draws for sink in self.sinks)
 
-    @property
-    def carries(self) -> bool:
-        """Whether some format holds the map for later."""
-        return any(sink.format.carries for sink in self.sinks)
-
     def write(self, report: Report, end: Ending, talk: Talk) -> None:
         """The files first: they are there even if whoever reads stdout has gone.
 

@@ -35,7 +35,6 @@ class Format:
     place: str  #: `module:function` in gwdoctor.render
     styled: bool = False  #: the function takes a Style, too
     draws: bool = False  #: it shows the map, so that has to be read and made
-    carries: bool = False  #: it holds the map where all that it takes was read anyway
 
     def render(self, report: Report, style: Style) -> str:
         """The report in this format."""
@@ -50,7 +49,7 @@ FORMATS = {
     for form in (
         Format("text", "lines; on a terminal a table", "text:short", styled=True),
         Format("wide", "text with confidence, path and every name", "text:wide", styled=True),
-        Format("json", "one document, version 1", "machine:report_as_json", carries=True),
+        Format("json", "one document, version 1", "machine:report_as_json"),
         Format("jsonl", "JSON lines, one a finding, for logs", "machine:report_as_jsonl"),
         Format("yaml", "the document of json", "machine:report_as_yaml"),
         Format("html", "one page, to open in a browser", "html:render", styled=True, draws=True),

@@ -7,12 +7,12 @@ certificate is said once, on the Secret, with all that serve it.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from gwdoctor import kinds
 from gwdoctor.cluster import Cluster, OutOfView
-from gwdoctor.model import Field, Fix, Kind, Resource, Severity
+from gwdoctor.model import Field, Fix, Resource, Severity
 from gwdoctor.resolve import certificates, gateway_api, grants, istio_gateways
 from gwdoctor.resolve.certificates import Bundle, CredentialUse
 
@@ -44,11 +44,11 @@ def _uses(cluster: Cluster) -> Mapping[SECRET_NAME, Sequence[CredentialUse]]:
 
 def all_uses(cluster: Cluster) -> Iterator[CredentialUse]:
     """Every use that can be seen. A kind of user that cannot be read is told by the engine."""
-    for ingress in _seen(cluster, kinds.INGRESS):
+    for ingress in cluster.seen(kinds.INGRESS):
         yield from _of_ingress(ingress)
     grants_seen = cluster.sees(kinds.REFERENCE_GRANT)
     for kind in (kinds.GATEWAY, kinds.LISTENER_SET):
-        for owner in _seen(cluster, kind):
+        for owner in cluster.seen(kind):
             for use in _of_listeners(owner):
                 # grants that cannot be read: the reference is taken at its word
                 if not grants_seen or grants.permits(
@@ -59,13 +59,6 @@ def all_uses(cluster: Cluster) -> Iterator[CredentialUse]:
         yield from tuple(istio_gateways.credentials(cluster))
     except OutOfView:  # the router Pods, of which the engine tells
         return
-
-
-def _seen(cluster: Cluster, kind: Kind) -> Iterable[Resource]:
-    try:
-        return cluster[kind]
-    except OutOfView:
-        return ()
 
 
 def _of_ingress(ingress: Resource) -> Iterator[CredentialUse]:
@@ -104,7 +97,7 @@ def writer(secret: Resource, cluster: Cluster) -> Resource | None:
 
 def _certificates_by_secret(cluster: Cluster) -> Mapping[SECRET_NAME, Sequence[Resource]]:
     found: dict[SECRET_NAME, list[Resource]] = defaultdict(list)
-    for certificate in _seen(cluster, kinds.CERTIFICATE):
+    for certificate in cluster.seen(kinds.CERTIFICATE):
         found[certificate.namespace, certificate.text("spec", "secretName")].append(certificate)
     return found
 

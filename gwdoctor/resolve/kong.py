@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from gwdoctor import kinds
 from gwdoctor.cluster import Cluster, OutOfView
-from gwdoctor.model import Field, Kind, Resource
+from gwdoctor.model import Field, Resource
 from gwdoctor.resolve import gateway_api, ingress, services
 
 PROTOCOL = "konghq.com/protocol"
@@ -81,7 +81,7 @@ def _entries(cluster: Cluster) -> _Entries:
     for entry in _of_ingresses(cluster):
         of[entry.service].append(entry)
         by_rule[entry.rule].append(entry)
-    for route in _seen(cluster, kinds.HTTP_ROUTE, kinds.GRPC_ROUTE):
+    for route in cluster.seen(kinds.HTTP_ROUTE, kinds.GRPC_ROUTE):
         try:
             belongs, hidden = is_route(route, cluster), None
         except OutOfView as gap:
@@ -99,22 +99,13 @@ def _entries(cluster: Cluster) -> _Entries:
     return _Entries(of, by_rule, rules_of, unclear)
 
 
-def _seen(cluster: Cluster, *wanted: Kind) -> Iterator[Resource]:
-    """What is seen of these kinds: one that is hidden, which the engine tells, hides no other."""
-    for kind in wanted:
-        try:
-            yield from cluster[kind]
-        except OutOfView:
-            continue
-
-
 def ingresses(cluster: Cluster) -> tuple[Resource, ...]:
     """The Ingresses that Kong serves."""
     return cluster.derive(_ingresses)
 
 
 def _ingresses(cluster: Cluster) -> tuple[Resource, ...]:
-    list(_seen(cluster, kinds.INGRESS_CLASS))
+    list(cluster.seen(kinds.INGRESS_CLASS))
     return ingress.of_controller(cluster, ingress.KONG)
 
 
@@ -146,10 +137,10 @@ def gateways(cluster: Cluster) -> frozenset[Key]:
 
 
 def _gateways(cluster: Cluster) -> frozenset[Key]:
-    list(_seen(cluster, kinds.GATEWAY_CLASS))
+    list(cluster.seen(kinds.GATEWAY_CLASS))
     return frozenset(
         (gateway.namespace, gateway.name)
-        for gateway in _seen(cluster, kinds.GATEWAY)
+        for gateway in cluster.seen(kinds.GATEWAY)
         if is_gateway_class(gateway.text("spec", "gatewayClassName"), cluster)
     )
 
@@ -229,7 +220,7 @@ def tls_policies(cluster: Cluster) -> Mapping[Key, Sequence[Resource]]:
 
 def _tls_policies(cluster: Cluster) -> Mapping[Key, Sequence[Resource]]:
     found: dict[Key, list[Resource]] = defaultdict(list)
-    for policy in _seen(cluster, kinds.BACKEND_TLS_POLICY):
+    for policy in cluster.seen(kinds.BACKEND_TLS_POLICY):
         for target in policy.each("spec", "targetRefs"):
             if target.text("kind") == "Service":
                 found[policy.namespace, target.text("name")].append(policy)

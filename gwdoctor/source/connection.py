@@ -143,9 +143,7 @@ class Connection:
         content: str = JSON,
     ) -> bytearray:
         """The answer to a change that is asked for and not made: always with `dryRun=All`."""
-        headers = {"Accept": JSON, "Content-Type": content}
-        data = None if body is None else msgspec.json.encode(body)
-        return self._patiently(method, path, {**query, "dryRun": "All"}, headers, data)
+        return self.write(method, path, {**query, "dryRun": "All"}, body, content=content)
 
     def way(self) -> Way:
         """How to get to the server by a protocol of one's own, as the same user."""
@@ -168,7 +166,7 @@ class Connection:
         *,
         content: str = JSON,
     ) -> bytearray:
-        """The answer to a change that is made. For `keeping` only, which writes reports."""
+        """The answer to a change that is made. Only `keeping` asks so, which writes reports."""
         headers = {"Accept": JSON, "Content-Type": content}
         data = None if body is None else msgspec.json.encode(body)
         return self._patiently(method, path, query, headers, data)

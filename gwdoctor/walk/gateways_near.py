@@ -63,7 +63,7 @@ def names(cluster: Cluster) -> Iterator[tuple[str, Field]]:
             if listener.hostname:
                 yield listener.hostname.lower(), listener.field
     for kind in (kinds.HTTP_ROUTE, kinds.GRPC_ROUTE, kinds.TLS_ROUTE):
-        for route in planes.seen(cluster, kind):
+        for route in cluster.seen(kind):
             for spot in route.each("spec", "hostnames"):
                 if spot.text():
                     yield spot.text().lower(), spot

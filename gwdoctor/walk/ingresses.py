@@ -335,13 +335,7 @@ def _caller(plane: Plane, owner: Resource, cluster: Cluster) -> Caller:
 
 def near(request: Request, cluster: Cluster) -> Iterator[Near]:
     """Ingresses with the host that nobody serves."""
-    if not cluster.may_hold(kinds.INGRESS):
-        return
-    try:
-        seen = cluster[kinds.INGRESS]
-    except OutOfView:
-        return
-    for owner in seen:
+    for owner in cluster.seen(kinds.INGRESS):
         if ingress.class_field(owner).text() or ingress.class_annotation(owner).text():
             continue
         if _default(cluster):
@@ -355,13 +349,7 @@ def near(request: Request, cluster: Cluster) -> Iterator[Near]:
 
 def names(cluster: Cluster) -> Iterator[tuple[str, Field]]:
     """Every host name of an Ingress, and where."""
-    if not cluster.may_hold(kinds.INGRESS):
-        return
-    try:
-        seen = cluster[kinds.INGRESS]
-    except OutOfView:
-        return
-    for owner in seen:
+    for owner in cluster.seen(kinds.INGRESS):
         for rule in owner.each("spec", "rules"):
             if rule.text("host"):
                 yield rule.text("host").lower(), rule.at("host")

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from gwdoctor import kinds
 from gwdoctor.cluster import Cluster, OutOfView
 from gwdoctor.entry import State
-from gwdoctor.model import Field, Kind, Resource
+from gwdoctor.model import Field, Resource
 from gwdoctor.resolve import (
     hosts,
     istio_gateways,
@@ -332,8 +332,7 @@ def near(request: Request, cluster: Cluster) -> Iterator[Near]:
     if not cluster.may_hold(kinds.ISTIO_GATEWAY):
         return
     gateways = {
-        (gateway.namespace, gateway.name): gateway
-        for gateway in _read(cluster, kinds.ISTIO_GATEWAY)
+        (gateway.namespace, gateway.name): gateway for gateway in cluster.seen(kinds.ISTIO_GATEWAY)
     }
     for gateway in gateways.values():
         for server in istio_gateways.servers_of(gateway):
@@ -345,7 +344,7 @@ def near(request: Request, cluster: Cluster) -> Iterator[Near]:
                     f"server {server.field.text('port', 'name')} has {name} on port {server.number}"
                 )
                 yield Near(server.field, f"{says}, not {request.port}")
-    for route in _read(cluster, kinds.VIRTUAL_SERVICE):
+    for route in cluster.seen(kinds.VIRTUAL_SERVICE):
         names = istio_virtual_services.hosts_of(route)
         if not any(n != "*" and hosts.suffix_covers(n, request.host) for n in names):
             continue
@@ -366,23 +365,14 @@ def near(request: Request, cluster: Cluster) -> Iterator[Near]:
                 yield Near(reference.field, says)
 
 
-def _read(cluster: Cluster, kind: Kind) -> Sequence[Resource]:
-    if not cluster.may_hold(kind):
-        return ()
-    try:
-        return cluster[kind]
-    except OutOfView:
-        return ()
-
-
 def names(cluster: Cluster) -> Iterator[tuple[str, Field]]:
     """Every host name that servers and VirtualServices have, and where."""
-    for gateway in _read(cluster, kinds.ISTIO_GATEWAY):
+    for gateway in cluster.seen(kinds.ISTIO_GATEWAY):
         for server in istio_gateways.servers_of(gateway):
             for name in server.names:
                 if name != "*":
                     yield name, server.field
-    for route in _read(cluster, kinds.VIRTUAL_SERVICE):
+    for route in cluster.seen(kinds.VIRTUAL_SERVICE):
         for spot in route.each("spec", "hosts"):
             if spot.text() not in ("", "*") and istio_virtual_services.gateway_refs(route):
                 yield spot.text().lower(), spot

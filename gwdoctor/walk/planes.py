@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from gwdoctor import kinds
 from gwdoctor.cluster import Cluster, OutOfView
 from gwdoctor.entry import State
-from gwdoctor.model import Field, Kind, Resource
+from gwdoctor.model import Field, Resource
 from gwdoctor.resolve import (
     aws,
     envoy_gateway,
@@ -42,7 +42,7 @@ def _attachments(cluster: Cluster) -> Attachments:
     refused: list[Parent] = []
     hidden: list[tuple[Resource, OutOfView]] = []
     for kind in gateway_api.ROUTES:
-        for route in seen(cluster, kind):
+        for route in cluster.seen(kind):
             try:
                 parents = gateway_api.parents(route, cluster)
             except OutOfView as gap:
@@ -57,16 +57,6 @@ def _attachments(cluster: Cluster) -> Attachments:
                 if not served:
                     refused.append(parent)
     return Attachments({spot: tuple(routes) for spot, routes in at.items()}, refused, hidden)
-
-
-def seen(cluster: Cluster, kind: Kind) -> Sequence[Resource]:
-    """What is seen of a kind."""
-    if not cluster.may_hold(kind):
-        return ()
-    try:
-        return cluster[kind]
-    except OutOfView:
-        return ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

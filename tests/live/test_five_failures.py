@@ -38,9 +38,12 @@ def load(control_plane: ControlPlane, state: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def broken(control_plane: ControlPlane) -> Iterator[Report]:
+def broken(
+    control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Report]:
     load(control_plane, "broken")
-    yield scan(control_plane)
+    page = tmp_path_factory.mktemp("page") / "report.html"
+    yield scan(control_plane, "-o", f"html={page}")
     control_plane.forget()
 
 
