@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from gwdoctor.model import (
         Change,
         Confidence,
+        Evidence,
         Field,
         Finding,
         Fix,
@@ -27,6 +28,7 @@ _HOME = {
     "Change": "model",
     "Cluster": "cluster",
     "Confidence": "model",
+    "Evidence": "model",
     "Field": "model",
     "Finding": "model",
     "Fix": "model",
@@ -43,6 +45,7 @@ __all__ = [
     "Change",
     "Cluster",
     "Confidence",
+    "Evidence",
     "Field",
     "Finding",
     "Fix",

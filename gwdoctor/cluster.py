@@ -98,6 +98,7 @@ class Cluster:
         other = copy.copy(self)
         other._by_ref = {key: by_ref[key] for key in sorted(by_ref)} if is_more else by_ref
         other._absent = (self._absent | lost) - new.keys()
+        other.missing_kinds = self.missing_kinds - {kind for kind, _, _ in new}
         other._by_kind = defaultdict(
             list, {kind: held for kind, held in self._by_kind.items() if kind not in touched}
         )

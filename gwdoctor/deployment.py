@@ -11,6 +11,7 @@ from gwdoctor import rights
 from gwdoctor.delivery.destinations import CONFIG_MAP, SPREAD, TERMINATION_LOG, Destination
 from gwdoctor.probe import Probe
 from gwdoctor.render.openreports import APIS
+from gwdoctor.source.rights import MODES
 from gwdoctor.version import __version__
 
 Manifest = dict[str, Any]
@@ -48,6 +49,7 @@ class Settings:
     checks: tuple[str, ...] = ()  #: as --select takes them; empty: all
     secrets: str = "none"
     secret_names: frozenset[tuple[str, str]] = frozenset()
+    running: tuple[str, ...] = ()  #: what of the running system is asked, of `source.rights.MODES`
     report_to: tuple[Destination, ...] = REPORT_TO
     outputs: tuple[str, ...] = ()  #: more formats, as FORMAT=FILE
     api_servers: tuple[tuple[str, int], ...] = ()  #: network and port; empty: any
@@ -98,8 +100,10 @@ def rbac(settings: Settings, probes: Collection[type[Probe]]) -> list[Manifest]:
 def reading_and_writing(settings: Settings, probes: Collection[type[Probe]]) -> list[Manifest]:
     """All roles: what is read everywhere, the Secrets that are named, the reports."""
     wide = wide_name(settings.namespace)
+    everywhere = rights.cluster_role(wide, probes, settings.secrets)
+    everywhere["rules"] += [MODES[mode].rule for mode in settings.running]
     return [
-        rights.cluster_role(wide, probes, settings.secrets),
+        everywhere,
         *rights.secret_roles(wide, settings.secret_names),
         *report_roles(settings.report_to, settings.namespace),
     ]
@@ -250,6 +254,13 @@ def cron_job(settings: Settings) -> Manifest:
     }
 
 
+#: What the rights of a mode are for. Addresses of gateways may not be reached from in there.
+_FLAGS = {
+    "logs": ("--logs",),
+    "port-forward": ("--probe=tls,backends", "--probe-via=port-forward"),
+}
+
+
 def arguments(settings: Settings) -> list[str]:
     """The command line of the scan."""
     select = [f"--select={','.join(settings.checks)}"] if settings.checks else []
@@ -259,6 +270,7 @@ def arguments(settings: Settings) -> list[str]:
         *select,
         "--output=jsonl",
         *(f"--output={output}" for output in settings.outputs),
+        *(flag for mode in settings.running for flag in _FLAGS[mode]),
         "--fail-on=never",
         f"--timeout={SCAN_SECONDS}s",
         *(f"--report-to={one}" for one in settings.report_to),

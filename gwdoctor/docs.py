@@ -18,7 +18,7 @@ from pathlib import Path
 
 from gwdoctor import deployment, scaffold
 from gwdoctor.catalogue import catalogue
-from gwdoctor.kinds import READINGS
+from gwdoctor.kinds import OURS, READINGS
 from gwdoctor.pages import page
 from gwdoctor.probe import Probe
 from gwdoctor.render.formats import FORMATS
@@ -63,7 +63,7 @@ def rights(probes: Iterable[type[Probe]]) -> str:
     """The table of what these checks have to be allowed to read."""
     kinds = {kind for probe in probes for kind in probe.reads()}
     groups: dict[str, set[str]] = {}
-    for kind in kinds:
+    for kind in kinds - OURS:
         groups.setdefault(kind.group, set()).add(READINGS[kind].plural)
     rows = ["| apiGroup | resources |", "|---|---|"]
     for group, plurals in sorted(groups.items()):

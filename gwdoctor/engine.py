@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from gwdoctor import changes, privatekeys
 from gwdoctor.cluster import Cluster, OutOfView
+from gwdoctor.evidence.weighing import refuted, weighed
 from gwdoctor.model import Finding, Report, Resource, Skip, Target
 from gwdoctor.probe import Probe
 
@@ -19,17 +20,18 @@ def scan(
     target: Target | None = None,
     out_of_time: Callable[[], bool] = lambda: False,
     timings: dict[str, float] | None = None,
+    earlier: Report | None = None,
 ) -> Report:
     """Everything these probes have to say, worst first.
 
     `out_of_time` is asked before each probe; those that were not run are listed.
-    `timings`, if given, receives the seconds that each check took.
+    `timings`, if given, receives the seconds that each check took. `earlier` is what other probes
+    have said: these go on from it, and what they observe may prove it.
     """
-    findings: list[Finding] = []
-    skips: list[Skip] = []
-    run: list[str] = []
-    inapplicable: list[str] = []
-    incomplete = False
+    before = earlier or Report(target=target or Target(), findings=(), skips=(), checks=0)
+    findings, skips = list(before.findings), list(before.skips)
+    run, inapplicable = list(before.ran), list(before.inapplicable)
+    incomplete = before.incomplete
     for probe in probes:
         if not any(cluster.may_hold(kind) for kind in probe.subjects):
             inapplicable.append(probe.id())
@@ -44,9 +46,13 @@ def scan(
         skips += _blind_spots(probe, cluster)
         if timings is not None:
             timings[probe.id()] = time.perf_counter() - started
+    skips += [
+        Skip(check=claim.check, reason=f"taken back: {seen.message}", ref=claim.field.ref)
+        for claim, seen in refuted(findings)
+    ]
     return Report(
         target=target or Target(),
-        findings=tuple(_distinct(sorted(findings, key=_worst_first))),
+        findings=tuple(_distinct(sorted(weighed(findings), key=_worst_first))),
         skips=tuple(_once(skips)),
         checks=len(run),
         ran=tuple(run),

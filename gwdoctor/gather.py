@@ -37,13 +37,18 @@ class Picture:
 
 
 def gather(
-    source: Source, probes: Collection[type[Probe]], *, now: datetime | None = None
+    source: Source,
+    probes: Collection[type[Probe]],
+    *,
+    now: datetime | None = None,
+    also: Collection[Kind] = (),
 ) -> Picture:
     """Everything that these probes declare, and what it points to.
 
-    `now` is the clock of the checks, by default the one of the source.
+    `now` is the clock of the checks, by default the one of the source. `also` is what somebody
+    else wants to look at.
     """
-    asked = frozenset(kind for probe in probes for kind in probe.reads())
+    asked = frozenset((*also, *(kind for probe in probes for kind in probe.reads())))
     told: set[Want] = set()
     with _without_collector():
         batch = source.list(asked)

@@ -124,6 +124,27 @@ class EventView(msgspec.Struct, omit_defaults=True):
     firstTimestamp: str | None = None
     lastTimestamp: str | None = None
     eventTime: str | None = None
+    series: dict[str, Any] | None = None
+
+
+class LogLineView(msgspec.Struct, omit_defaults=True):
+    """A line that says something, without secrets; `count` such lines, the last one at `last`."""
+
+    text: str | None = None
+    count: int | None = None
+    last: str | None = None
+
+
+class ContainerLogView(msgspec.Struct, omit_defaults=True):
+    name: str | None = None
+    lines: list[LogLineView] | None = None
+
+
+class PodLogView(msgspec.Struct, omit_defaults=True):
+    """What the containers of a Pod of this name logged, as far as it means something to us."""
+
+    metadata: Metadata
+    containers: list[ContainerLogView] | None = None
 
 
 class CertificateView(msgspec.Struct, omit_defaults=True):
@@ -149,6 +170,35 @@ class CertificateView(msgspec.Struct, omit_defaults=True):
         str
     ] = []  #: extended key usages as dotted OIDs; empty when there is no such extension
     extensionsUnread: bool = False  #: they are broken, so names and usages say nothing
+
+
+class OwnerView(msgspec.Struct, omit_defaults=True):
+    """An object, and the field of it that asks for something."""
+
+    apiVersion: str | None = None
+    kind: str | None = None
+    namespace: str | None = None
+    name: str | None = None
+    path: list[str | int] | None = None
+
+
+class HandshakeView(msgspec.Struct, omit_defaults=True):
+    """What a server showed to a client that asked for `host`; see `gwdoctor.source.handshake`."""
+
+    metadata: Metadata
+    purpose: str | None = None  #: `entry`, `backend` or `reuse`
+    host: str | None = None
+    address: str | None = None  #: as a message shows it
+    owner: OwnerView | None = None  #: who asks for the certificate, or leads to the backend
+    secret: ObjectView | None = None  #: where that certificate should be
+    problem: str | None = None
+    told: str | None = None
+    version: str | None = None
+    protocol: str | None = None
+    certificates: list[CertificateView] | None = None
+    reusedFor: str | None = None  #: another host, asked for on the same connection
+    status: int | None = None  #: of the answer to that
+    ownStatus: int | None = None  #: of the same request on a connection of its own
 
 
 class PemView(msgspec.Struct, omit_defaults=True):
@@ -294,8 +344,19 @@ EVENT = _kind(
     "",
     "events",
     view=EventView,
-    field_selector="reason=KongConfigurationApplyFailed",
-    other_field_selectors=("reason=KongConfigurationSucceeded",),
+    # of what happens to workloads there are too many, and they are not about the entry
+    field_selector="type=Warning,"
+    + ",".join(
+        f"involvedObject.kind!={name}"
+        for name in (
+            *("Pod", "Node", "ReplicaSet", "Deployment", "StatefulSet", "DaemonSet"),
+            *("Job", "CronJob", "HorizontalPodAutoscaler", "PersistentVolumeClaim"),
+        )
+    ),
+    other_field_selectors=(
+        "reason=KongConfigurationApplyFailed,involvedObject.kind=Pod",
+        "reason=KongConfigurationSucceeded",
+    ),
     policy=True,
 )
 ENDPOINT_SLICE = _kind(
@@ -460,6 +521,20 @@ ISSUER = _kind("Issuer", "cert-manager.io", "issuers")
 CLUSTER_ISSUER = _kind("ClusterIssuer", "cert-manager.io", "clusterissuers", namespaced=False)
 ORDER = _kind("Order", "acme.cert-manager.io", "orders", policy=True)
 CHALLENGE = _kind("Challenge", "acme.cert-manager.io", "challenges", policy=True)
+
+
+#: No server knows this group: what is observed and not read from the API is put into pictures
+#: of a cluster as objects of it, so that checks look at it as at everything else.
+_OURS = "gwdoctor"
+POD_LOG = _kind("PodLog", _OURS, "podlogs", view=PodLogView, on_reference=True, policy=True)
+
+HANDSHAKE = _kind(
+    "Handshake", _OURS, "handshakes", view=HandshakeView, on_reference=True, policy=True
+)
+OURS = frozenset(kind for kind in READINGS if kind.group == _OURS)
+
+#: What the running system says and does, and nobody declared.
+OBSERVED = (EVENT, POD_LOG, HANDSHAKE)
 
 
 def by_name(name: str, group: str) -> tuple[Kind, ...]:

@@ -354,6 +354,18 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What the running system said or did, quoted: cut, on one line, and without secrets."""
+
+    source: str  #: `event`, `log`, `handshake` or `connection`
+    ref: Ref  #: what an event is about, whose log it is, what was connected to
+    text: str
+    container: str = ""
+    count: int = 1  #: how often it was seen
+    last: str = ""  #: when, RFC 3339 in UTC; empty where that is not told
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One problem, where it stands, why we think so, and the way out."""
 
@@ -368,6 +380,13 @@ class Finding:
     advice: str = ""  #: where there is no fix: what to decide, and between what
     marker: str = ""  #: tells findings of one check on one field apart; part of the fingerprint
     root: Resource | None = None  #: the object that `field` stands in; names its list items
+    evidence: tuple[Evidence, ...] = ()
+    #: Of a finding that is only what the running system says: the checks whose findings it proves
+    #: where they concern one of the same objects. It is then told as their evidence.
+    proves: tuple[str, ...] = ()
+    concerns: tuple[Ref, ...] = ()  #: beside the object of `field`
+    alone: bool = True  #: whether it is told where it proves none
+    refutes: tuple[str, ...] = ()  #: the checks whose findings on the same objects it takes back
     origin: Origin | None = None  #: of `field`, where its object came from a file
 
     @property

@@ -8,8 +8,20 @@ from collections.abc import Iterator
 from functools import cache
 from typing import ClassVar
 
+from gwdoctor import kinds
 from gwdoctor.cluster import Cluster, OutOfView
-from gwdoctor.model import Confidence, Field, Finding, Fix, Kind, Resource, Severity, Skip
+from gwdoctor.model import (
+    Confidence,
+    Evidence,
+    Field,
+    Finding,
+    Fix,
+    Kind,
+    Ref,
+    Resource,
+    Severity,
+    Skip,
+)
 
 _clean = cache(inspect.cleandoc)  # a page is asked for with every finding
 
@@ -76,6 +88,11 @@ class Probe:
         """Every kind that it may ask for."""
         return (*cls.subjects, *cls.needs)
 
+    @classmethod
+    def observes(cls) -> bool:
+        """Whether it looks at what the running system said or did, and not at what is declared."""
+        return all(kind in kinds.OBSERVED for kind in cls.subjects)
+
     def finding(
         self,
         field: Field,
@@ -89,6 +106,11 @@ class Probe:
         advice: str = "",
         title: str = "",
         marker: str = "",
+        evidence: tuple[Evidence, ...] = (),
+        proves: tuple[str, ...] = (),
+        concerns: tuple[Ref, ...] = (),
+        alone: bool = True,
+        refutes: tuple[str, ...] = (),
     ) -> Finding:
         """A finding of this check. `root` is the object that `field` stands in."""
         return Finding(
@@ -103,6 +125,11 @@ class Probe:
             advice=advice,
             marker=marker,
             root=root,
+            evidence=evidence,
+            proves=proves,
+            concerns=concerns,
+            alone=alone,
+            refutes=refutes,
         )
 
     def skip(self, hidden: OutOfView, subject: Field | None = None) -> Skip:

@@ -38,9 +38,17 @@ class Prover:
         cluster: the picture.
         probes: the checks that were run on it.
         before: all that they said.
+        seconds: that it took them.
     """
 
-    def __init__(self, cluster: Cluster, probes: Collection[type[Probe]], before: Report) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        probes: Collection[type[Probe]],
+        before: Report,
+        seconds: float = 0.0,
+    ) -> None:
+        self.seconds = seconds
         self._cluster = cluster
         self._probes = tuple(probes)
         self._stood = {finding.id for finding in before.findings}
@@ -92,6 +100,7 @@ class Prover:
             probe
             for probe in self._probes
             if probe.id() == finding.check or not touched.isdisjoint(probe.reads())
+            if not probe.observes()  # what ran before the change says nothing about after it
         ]
 
     def _obstacles(self, changes: Collection[Change]) -> Iterator[str]:

@@ -25,7 +25,7 @@ def needed(probes: Iterable[type[Probe]]) -> dict[Kind, tuple[str, ...]]:
     what reads single objects that lie outside the namespaces of a scan. ConfigMaps are read one by
     one, as objects name them; only those of Kong count by a label.
     """
-    asked = {kind for probe in probes for kind in probe.reads()}
+    asked = {kind for probe in probes for kind in probe.reads()} - kinds.OURS
     by_label = kinds.KONG_PLUGIN in asked or kinds.KONG_CONSUMER in asked
     return {
         Kind(kind.name, kind.group): ("get",)

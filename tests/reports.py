@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from gwdoctor import Change, Confidence, Finding, Fix, Kind, Ref, Resource, Severity
+from gwdoctor import Change, Confidence, Evidence, Finding, Fix, Kind, Ref, Resource, Severity
 from gwdoctor.model import Origin, Report, Skip, Target
 
 INGRESS = Kind("Ingress", "networking.k8s.io")
@@ -158,6 +158,9 @@ def hostile(text: str = HOSTILE) -> Report:
             message=text,
             title=text,
             because=(service.at(text),),
+            evidence=(
+                Evidence(source="log", ref=service.ref, text=text, container=text, last=text),
+            ),
             fix=Fix(text, (change, service.deleted()), commands=(text,)),
         ),
         finding(

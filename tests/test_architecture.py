@@ -19,6 +19,7 @@ LAYERS = [
     "kinds",
     "cluster",
     "resolve",
+    "evidence",
     "walk",
     "probe",
     "rights",
@@ -114,6 +115,6 @@ def test_checks_import_only_the_front_door_and_the_joins() -> None:
         for name in imports(file):
             parts = name.split(".")
             front = parts[0] == "gwdoctor" and (
-                len(parts) == 2 or parts[1] in ("resolve", "checks")
+                len(parts) == 2 or parts[1] in ("resolve", "evidence", "checks")
             )
             assert front or parts[0] in standard, f"{file} imports {name}"

@@ -384,3 +384,34 @@ def test_input_without_an_object_is_a_mistake_and_no_healthy_cluster(
     assert "Nothing was checked." in told.out
     assert "there is no Kubernetes object in it" in told.err
     assert "there is no Kubernetes object in it" in str(report.report["not_checked"])
+
+
+# --- the running system -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--logs", "-f", "healthy.yaml"), "--logs asks a running cluster"),
+        (("--probe", "tls", "-f", "healthy.yaml"), "--probe asks a running cluster"),
+        (("--probe", "tsl"), "--probe: 'tsl' is none of tls, backends"),
+        (("--probe", "tls", "--probe-via", "moon"), "--probe-via: 'moon' is none of"),
+        (("--probe", "tls", "--probe-allow", "10.0.0.0/99"), "--probe-allow: '10.0.0.0/99'"),
+        (("--logs", "--log-lines", "0"), "--log-lines: give a number above 0"),
+        (("--logs", "--log-since", "soon"), "--log-since: 'soon' is no duration"),
+    ],
+)
+def test_what_cannot_be_observed_is_a_mistake(
+    here: Here,
+    healthy: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    words: str,
+) -> None:
+    monkeypatch.chdir(healthy.parent)
+
+    done = here("scan", *arguments)
+
+    assert done.code == 2
+    assert words in done.err
+    assert done.err.count("\n") == 1

@@ -264,3 +264,17 @@ def test_the_image_takes_locked_packages_and_runs_as_nobody() -> None:
     for name in " ".join(copied).split():
         assert (ROOT / name).exists(), name
         assert f"!{name}" in ignored, f"{name} is not sent to the build"
+
+
+def test_what_runs_is_asked_with_the_rights_for_it() -> None:
+    settings = deployment.Settings(running=("logs", "port-forward"))
+    probes = list(catalogue().values())
+
+    asked = deployment.arguments(settings)
+    wide = deployment.reading_and_writing(settings, probes)[0]
+
+    assert {"--logs", "--probe=tls,backends", "--probe-via=port-forward"} <= set(asked)
+    resources = [resource for rule in wide["rules"] for resource in rule["resources"]]
+    assert {"pods/log", "pods/portforward"} <= set(resources)
+    plain = deployment.reading_and_writing(deployment.Settings(), probes)[0]
+    assert not [r for rule in plain["rules"] for r in rule["resources"] if "/" in r]

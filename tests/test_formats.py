@@ -630,7 +630,7 @@ gwdoctor_scan_timestamp_seconds 1795262400
 
 def test_golden_jsonl() -> None:
     assert written(full(), "jsonl").splitlines()[2] == snapshot(
-        '{"type":"finding","id":"istio/tls-server-overlap-e49d46d2","check":"istio/tls-server-overlap","severity":"high","confidence":"likely","title":"Kong speaks plain HTTP to a port that expects HTTPS","message":"two servers share a certificate","object":{"apiVersion":"networking.istio.io/v1beta1","kind":"Gateway","namespace":"web","name":"old"},"path":"","origin":null,"because":[],"fix":null,"advice":"Merge the servers, or give each host a certificate of its own"}'
+        '{"type":"finding","id":"istio/tls-server-overlap-e49d46d2","check":"istio/tls-server-overlap","severity":"high","confidence":"likely","title":"Kong speaks plain HTTP to a port that expects HTTPS","message":"two servers share a certificate","object":{"apiVersion":"networking.istio.io/v1beta1","kind":"Gateway","namespace":"web","name":"old"},"path":"","origin":null,"because":[],"evidence":[],"fix":null,"advice":"Merge the servers, or give each host a certificate of its own"}'
     )
 
 
@@ -810,6 +810,7 @@ fix (review): Tell Kong that this backend speaks HTTPS\
                                 "severity": "critical",
                                 "confidence": "likely",
                                 "path": "/spec/ports/0",
+                                "evidence": [],
                                 "fix": {
                                     "title": "Tell Kong that this backend speaks HTTPS",
                                     "disposition": "review",
@@ -885,6 +886,7 @@ decide: Merge the servers, or give each host a certificate of its own\
                                 "severity": "high",
                                 "confidence": "likely",
                                 "path": "",
+                                "evidence": [],
                                 "fix": None,
                                 "advice": "Merge the servers, or give each host a certificate of its own",
                             },
@@ -928,6 +930,7 @@ decide: Decide\
                                 "severity": "low",
                                 "confidence": "likely",
                                 "path": "",
+                                "evidence": [],
                                 "fix": None,
                                 "advice": "Decide",
                             },

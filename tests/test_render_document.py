@@ -99,6 +99,7 @@ def test_a_finding() -> None:
                 "path": "",
             },
         ],
+        "evidence": [],
         "fix": {
             "title": "Tell Kong that this backend speaks HTTPS",
             "disposition": "review",

@@ -1,7 +1,7 @@
 """One bad object, and nothing changes any more."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from gwdoctor import (
     Cluster,
@@ -15,7 +15,7 @@ from gwdoctor import (
     Skip,
     kinds,
 )
-from gwdoctor.resolve import certificates
+from gwdoctor.evidence import event_meanings, events
 from gwdoctor.resolve.involved import involved
 
 _FAILED = "KongConfigurationApplyFailed"
@@ -69,40 +69,35 @@ class ConfigurationRejected(Probe):
     def run(self, cluster: Cluster) -> Iterator[Finding | Skip]:
         """The last failure of each object, unless a success came after all of them."""
         last: dict[Ref, Resource] = {}
-        succeeded = _LONG_AGO
+        succeeded = events.LONG_AGO
         for event in cluster[kinds.EVENT]:
-            when, about = _time(event), involved(event)
+            when, about = events.last(event), involved(event)
             if event.text("reason") == _SUCCEEDED:
                 succeeded = max(succeeded, when)
             elif event.text("reason") == _FAILED and about is not None:
                 known = last.get(about)
-                if known is None or _time(known) < when:
+                if known is None or events.last(known) < when:
                     last[about] = event
-        standing = {about: e for about, e in last.items() if _time(e) > succeeded}
+        standing = {about: e for about, e in last.items() if events.last(e) > succeeded}
         pods = {about: e for about, e in standing.items() if about.kind.name == "Pod"}
         objects = {about: e for about, e in standing.items() if about not in pods}
         for about, event in (objects or pods).items():
             words = " ".join(event.text("message").split()).rstrip(". ")
-            old = cluster.now - _time(event) > _FRESH
+            old = cluster.now - events.last(event) > _FRESH
+            refusal = event_meanings.meaning(
+                _FAILED, about.kind.name, event.text("message"), event_meanings.REFUSALS
+            )
             spot: Field = cluster.find(about) or event
             yield self.finding(
                 spot,
                 f"Kong refused the configuration because of {about}: {words[:250]} "
-                f"(last at {_time(event):%Y-%m-%d %H:%M} UTC)",
+                f"(last at {events.last(event):%Y-%m-%d %H:%M} UTC)",
                 confidence=Confidence.POSSIBLE if old else Confidence.CERTAIN,
                 because=(event, *(cluster.find(pod) or pods[pod] for pod in pods if objects)),
                 advice="Mend or delete the object that the message is about; the controller "
                 "tries again within seconds. The feature gate FallbackConfiguration (3.2 and "
                 "newer) confines such an object to itself",
+                evidence=() if old else (events.quoted(event, about),),
+                proves=refusal.proves if refusal and not old else (),
+                concerns=(about,),
             )
-
-
-_LONG_AGO = certificates.time_of("1970-01-01T00:00:00Z") or datetime.min
-
-
-def _time(event: Resource) -> datetime:
-    for key in ("lastTimestamp", "eventTime", "firstTimestamp"):
-        when = certificates.time_of(event.text(key))
-        if when is not None:
-            return when
-    return _LONG_AGO

@@ -19,6 +19,7 @@ from gwdoctor.cli.options import (
     Output,
     Repair,
     Rights,
+    Running,
     Time,
     takes,
 )
@@ -66,11 +67,18 @@ def _root(
 
 @app.command(cls=Command, epilog=_EXITS)
 @takes(
-    given=Input, choice=Choice, output=Output, delivery=Delivery, time=Time, connection=Connection
+    given=Input,
+    choice=Choice,
+    running=Running,
+    output=Output,
+    delivery=Delivery,
+    time=Time,
+    connection=Connection,
 )
 def scan(
     given: Input,
     choice: Choice,
+    running: Running,
     output: Output,
     delivery: Delivery,
     time: Time,
@@ -83,7 +91,7 @@ def scan(
     """
     from gwdoctor.cli import scan as command
 
-    return command.run(given, choice, output, delivery, time, connection)
+    return command.run(given, choice, running, output, delivery, time, connection)
 
 
 @app.command(cls=Command)

@@ -14,7 +14,7 @@ from gwdoctor.cli.mistakes import Mistake
 from gwdoctor.cli.options import Connection, Input, Time
 from gwdoctor.cli.talk import Talk
 from gwdoctor.gather import Picture, gather
-from gwdoctor.model import Target, rfc3339
+from gwdoctor.model import Kind, Target, rfc3339
 from gwdoctor.probe import Probe
 from gwdoctor.source.batch import Source
 from gwdoctor.source.deadline import Deadline
@@ -84,8 +84,12 @@ def opened(
     connection: Connection,
     time: Time,
     talk: Talk,
+    also: Collection[Kind] = (),
 ) -> Iterator[Seen]:
-    """The same, and the cluster can be asked more until it is left."""
+    """The same, and the cluster can be asked more until it is left.
+
+    `also` is what of a cluster is read beside what the checks declare.
+    """
     timeout = values.seconds(time.timeout, "--timeout")
     request_timeout = values.seconds(time.request_timeout, "--request-timeout")
     deadline = Deadline(timeout)
@@ -110,6 +114,7 @@ def opened(
             deadline=deadline,
             request_timeout=request_timeout,
             talk=talk,
+            also=also,
         ) as seen:
             yield seen
 
@@ -217,6 +222,7 @@ def _live(
     deadline: Deadline,
     request_timeout: float | None,
     talk: Talk,
+    also: Collection[Kind],
 ) -> Iterator[Seen]:
     from gwdoctor.source.live import connect
 
@@ -230,7 +236,7 @@ def _live(
     )
     talk.phases.lap("connect")
     with closing(live):
-        picture = gather(live, probes, now=now)
+        picture = gather(live, probes, now=now, also=also)
         gc.freeze()  # what was read stays to the end: nothing of it is to be looked for as garbage
         target = live.target
         talk.done()

@@ -14,7 +14,7 @@ from gwdoctor.cli.addresses import destinations
 from gwdoctor.cli.chosen import chosen
 from gwdoctor.cli.mistakes import Mistake
 from gwdoctor.cli.options import Connection, Deployment, Rights, Time
-from gwdoctor.cli.rbac import secret_names, warn_of_secrets, write
+from gwdoctor.cli.rbac import modes, secret_names, warn_of_secrets, write
 from gwdoctor.cli.talk import Talk
 from gwdoctor.delivery.destinations import HOOKS, Destination
 from gwdoctor.drawing import Drawing
@@ -37,6 +37,7 @@ def run(given: Deployment, asked: Rights, time: Time, connection: Connection) ->
     talk = Talk()
     probes = chosen(catalogue(), asked.checks, None, flag="--for")
     secrets = values.one_of(asked.secrets, list(rights.PROFILES), "--secrets")
+    running = modes(asked)
     report_to = destinations(asked.report_to) or deployment.REPORT_TO
     for one in report_to:
         if one.kind == "file" and not _is_on_a_volume(one.value):
@@ -53,6 +54,7 @@ def run(given: Deployment, asked: Rights, time: Time, connection: Connection) ->
         checks=tuple(_words(asked.checks or ())),
         secrets=secrets,
         secret_names=frozenset(secret_names(asked, probes, time, connection, talk)),
+        running=running,
         report_to=report_to,
         outputs=outputs,
         api_servers=tuple(

@@ -68,6 +68,7 @@ _WHAT = "What is read"
 _OUTPUT = "Output"
 _CHECKS = "Which checks"
 _FIXES = "Which fixes, and how"
+_RUNNING = "The running system"
 _REQUEST = "The request"
 _DELIVERY = "Where else the report goes"
 _ROLE = "What is to be allowed"
@@ -170,6 +171,70 @@ class Choice:
             help="Tell only certain, likely or possible and surer. Default: possible.",
         ),
     ] = "possible"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """What of the running system is looked at beside what is declared. Nothing unasked."""
+
+    logs: Annotated[
+        bool,
+        _option(
+            _RUNNING,
+            "--logs",
+            help="Read the last lines of the logs of gateways, Kong, cert-manager, and of the "
+            "sidecars that findings name: they prove findings. Needs the right to get pods/log.",
+        ),
+    ] = False
+    log_since: Annotated[
+        str,
+        _option(
+            _RUNNING,
+            "--log-since",
+            metavar="TIME",
+            help="How far back. Default: 15m; 0 for no limit.",
+        ),
+    ] = "15m"
+    log_lines: Annotated[
+        int,
+        _option(
+            _RUNNING,
+            "--log-lines",
+            metavar="N",
+            help="At most so many lines of each log, and never more than 1 MiB. Default: 2000.",
+        ),
+    ] = 2000
+
+    probe: Annotated[
+        list[str] | None,
+        _option(
+            _RUNNING,
+            "--probe",
+            metavar="tls|backends",
+            help="tls: shake hands for each host of the entry, compare what is served with the "
+            "Secret. backends: ask what the ports behind Kong speak. Repeatable, or with commas.",
+        ),
+    ] = None
+    probe_via: Annotated[
+        str,
+        _option(
+            _RUNNING,
+            "--probe-via",
+            metavar="address|port-forward",
+            help="address: where the cluster says that the gateway is reached. port-forward: its "
+            "Pods, through the API server, which needs pods/portforward. Default: address.",
+        ),
+    ] = "address"
+    probe_allow: Annotated[
+        list[str] | None,
+        _option(
+            _RUNNING,
+            "--probe-allow",
+            metavar="CIDR",
+            help="Connect only to addresses in this network; may be repeated. Link-local and "
+            "metadata addresses never are, loopback only so.",
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -369,6 +434,16 @@ class Rights:
 
     checks: Annotated[list[str] | None, _FOR] = None
     secrets: Annotated[str, _SECRETS] = "none"
+    running: Annotated[
+        list[str] | None,
+        _option(
+            _ROLE,
+            "--with",
+            metavar="logs|port-forward",
+            help="With the rights that scan --logs needs, or --probe by port-forward; the CronJob "
+            "does it then. Repeatable, or with commas.",
+        ),
+    ] = None
     report_to: Annotated[
         list[str] | None,
         _option(

@@ -22,6 +22,7 @@ from gwdoctor.probe import Probe
 from gwdoctor.render import machine
 from gwdoctor.render.words import count, visible
 from gwdoctor.resolve import follow
+from gwdoctor.source.rights import MODES
 
 Manifest = dict[str, Any]
 
@@ -38,6 +39,7 @@ def run(
     """The command; returns the exit code. Raises Mistake and NoCluster."""
     probes = chosen(catalogue(), given.checks, None, flag="--for")
     secrets = values.one_of(given.secrets, list(rights.PROFILES), "--secrets")
+    running = modes(given)
     if check:
         form = values.one_of(output or "text", ["text", "json"], "-o")
         return _check(probes, time, connection, namespaces, form)
@@ -50,11 +52,19 @@ def run(
         namespace=next(iter(namespaces), deployment.NAME),
         secrets=secrets,
         secret_names=frozenset(secret_names(given, probes, time, connection, talk)),
+        running=running,
         report_to=report_to,
     )
     warn_of_secrets(probes, secrets, talk)
     write(deployment.reading_and_writing(settings, probes), form)
     return outcome.Exit.OK
+
+
+def modes(given: Rights) -> tuple[str, ...]:
+    """What of the running system is to be looked at. Raises Mistake."""
+    words = [word for text in given.running or () for word in text.split(",")]
+    asked = {values.one_of(word, list(MODES), "--with") for word in words}
+    return tuple(mode for mode in MODES if mode in asked)
 
 
 def write(manifests: Iterable[Manifest], form: str = "yaml") -> None:

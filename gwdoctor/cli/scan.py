@@ -10,7 +10,8 @@ from gwdoctor.catalogue import catalogue
 from gwdoctor.cli import delivering, inputs, narrow, outcome, values
 from gwdoctor.cli.chosen import chosen
 from gwdoctor.cli.inputs import Seen
-from gwdoctor.cli.options import Choice, Connection, Delivery, Input, Output, Time
+from gwdoctor.cli.observing import Wishes, observed
+from gwdoctor.cli.options import Choice, Connection, Delivery, Input, Output, Running, Time
 from gwdoctor.cli.phases import Phases
 from gwdoctor.cli.talk import Talk
 from gwdoctor.cli.writing import Writer
@@ -44,6 +45,7 @@ class Wanted:
 def run(
     given: Input,
     choice: Choice,
+    running: Running,
     output: Output,
     delivery: Delivery,
     time: Time,
@@ -58,11 +60,15 @@ def run(
     fail_on = values.fail_on(output.fail_on)
     writer = Writer.of(output)
     courier = delivering.Courier.of(delivery, given)
-    read = (*probes, Drawing) if writer.draws else probes
-    seen = inputs.read(given, read, connection=connection, time=time, talk=talk)
-    talk.phases.lap("read and index")
+    wishes = Wishes.of(running, given)
+    drawing = (Drawing,) if writer.draws else ()
+    read = tuple(dict.fromkeys((*probes, *drawing, *wishes.observers())))
     timings: dict[str, float] = {}
-    report = judged(seen, probes, wanted, timings, talk.phases)
+    with inputs.opened(
+        given, read, connection=connection, time=time, talk=talk, also=wishes.reads
+    ) as seen:
+        talk.phases.lap("read and index")
+        report = judged(seen, probes, wanted, timings, talk.phases, wishes)
     report = with_entry(report, seen, writer)
     if report.entry is not None:
         talk.phases.lap("draw the map")
@@ -93,16 +99,16 @@ def judged(
     wanted: Wanted | None = None,
     timings: dict[str, float] | None = None,
     phases: Phases | None = None,
+    wishes: Wishes | None = None,
 ) -> Report:
     """What the checks say of it, narrowed to what was asked for, and with proofs of the fixes."""
-    started = clock.perf_counter()
-    report, prover = judge(seen, probes, wanted, timings)
+    report, prover = judge(seen, probes, wanted, timings, wishes)
     if phases is not None:
         phases.lap("check")
     budget = Budget(
         objects=None if seen.is_live else OBJECTS,
         seconds=SECONDS if seen.is_live else None,
-        expected=(clock.perf_counter() - started) / 2,
+        expected=prover.seconds / 2,
         out_of_time=lambda: seen.deadline.passed,
     )
     report = proven(report, prover, budget)
@@ -116,9 +122,11 @@ def judge(
     probes: Collection[type[Probe]],
     wanted: Wanted | None = None,
     timings: dict[str, float] | None = None,
+    wishes: Wishes | None = None,
 ) -> tuple[Report, Prover]:
     """The same without the proofs, and what makes them."""
     cluster = seen.picture.cluster
+    started = clock.perf_counter()
     everything = scan(
         cluster,
         probes,
@@ -126,6 +134,9 @@ def judge(
         out_of_time=lambda: seen.deadline.passed,
         timings=timings,
     )
+    prover = Prover(cluster, probes, everything, clock.perf_counter() - started)
+    if wishes is not None:
+        everything = observed(everything, seen, wishes, probes)
     origins = Origins(seen.picture.batch.origins)
     report = replace(
         everything,
@@ -140,7 +151,7 @@ def judge(
         if wanted.selected is not None:
             report = narrow.with_labels(report, cluster, wanted.selected)
         report = narrow.at_least(report, wanted.severity, wanted.confidence)
-    return report, Prover(cluster, probes, everything)
+    return report, prover
 
 
 def _unused(note: Note) -> Skip:

@@ -90,7 +90,10 @@ def _fitting(report: Report, news: News, room: int) -> bytes:
     counts alone."""
     whole = run_document(report, news)
     plain = {key: value for key, value in whole.items() if key != "entry"}
-    slim = {**plain, "findings": [{**f, "fix": None, "because": []} for f in plain["findings"]]}
+    slim = {
+        **plain,
+        "findings": [{**f, "fix": None, "because": [], "evidence": []} for f in plain["findings"]],
+    }
     counts = {**plain, "findings": [], "not_checked": [], "history": None}
     for form in (whole, plain, slim):
         packed = _packed(json.dumps(form, separators=(",", ":")).encode())

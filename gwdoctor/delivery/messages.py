@@ -51,7 +51,7 @@ def generic(report: Report, news: News) -> Message:
         "since": news.since or None,
         "summary": counts(report),
         "new": [
-            {**finding_document(finding), "fix": None, "because": []}
+            {**finding_document(finding), "fix": None, "because": [], "evidence": []}
             for finding in news.new[:MOST_LINES]
         ],
         "fixed": [msgspec.to_builtins(known) for known in news.fixed[:MOST_LINES]],

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from gwdoctor import changes
-from gwdoctor.model import Field, Finding, Fix, Origin, Proof, Ref, Report, Severity, Skip
+from gwdoctor.model import Evidence, Field, Finding, Fix, Origin, Proof, Ref, Report, Severity, Skip
 from gwdoctor.version import __version__
 
 VERSION = 1
@@ -69,6 +69,7 @@ def finding(item: Finding) -> dict[str, Any]:
         "path": item.field.pointer,
         "origin": origin(item.origin) if item.origin else None,
         "because": [place(spot) for spot in item.because],
+        "evidence": [evidence(seen) for seen in item.evidence],
         "fix": fix(item.fix) if item.fix else None,
         "advice": item.advice,
     }
@@ -82,6 +83,18 @@ def origin(item: Origin) -> dict[str, Any]:
 def place(spot: Field) -> dict[str, Any]:
     """Where something stands."""
     return {"object": reference(spot.ref), "path": spot.pointer}
+
+
+def evidence(item: Evidence) -> dict[str, Any]:
+    """What the running system said or did."""
+    return {
+        "source": item.source,
+        "object": reference(item.ref),
+        "container": item.container or None,
+        "text": item.text,
+        "count": item.count,
+        "last": item.last or None,
+    }
 
 
 def fix(item: Fix) -> dict[str, Any]:

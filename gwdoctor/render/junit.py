@@ -94,6 +94,7 @@ def _lines(finding: Finding) -> Iterator[str]:
     if finding.origin:
         yield f"  in {visible(finding.origin.file)}:{finding.origin.line}"
     yield from (f"  because: {words.place(other)}" for other in finding.because)
+    yield from (f"  evidence: {words.evidence(seen)}" for seen in finding.evidence)
     yield from (f"  {line}".rstrip() for line in words.remedy(finding))
 
 

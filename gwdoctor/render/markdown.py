@@ -98,6 +98,7 @@ def _finding(finding: Finding, *, fixes: bool) -> Iterator[str]:
     if finding.origin:
         yield f"- file: {_text(visible(f'{finding.origin.file}:{finding.origin.line}'))}"
     yield from (f"- because: {_text(words.place(other))}" for other in finding.because)
+    yield from (f"- evidence: {_text(words.evidence(seen))}" for seen in finding.evidence)
     if finding.fix is None:
         if finding.advice:
             yield f"- decide: {_text(visible(finding.advice))}"

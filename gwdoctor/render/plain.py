@@ -30,6 +30,7 @@ def _finding(finding: Finding, *, fixes: bool, wide: bool, color: bool) -> Itera
         yield f"  confidence: {finding.confidence}"
         yield f"  path: {words.visible(finding.field.pointer) or '/'}"
     yield from (f"  because: {words.place(other)}" for other in finding.because)
+    yield from (f"  evidence: {words.evidence(seen)}" for seen in finding.evidence)
     if fixes:
         yield from (f"  {line}".rstrip() for line in words.remedy(finding))
 

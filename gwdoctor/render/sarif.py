@@ -116,6 +116,7 @@ def _result(finding: Finding, number: int, where: str) -> dict[str, Any]:
         "severity": str(finding.severity),
         "confidence": str(finding.confidence),
         "path": finding.field.pointer,
+        "evidence": [document.evidence(seen) for seen in finding.evidence],
         "fix": document.fix(finding.fix) if finding.fix else None,
         "advice": finding.advice,
     }

@@ -19,6 +19,7 @@ from gwdoctor.entry import Entry
 from gwdoctor.model import (
     Change,
     Confidence,
+    Evidence,
     Field,
     Finding,
     Fix,
@@ -231,6 +232,25 @@ class _Origin(msgspec.Struct):
     line: int
 
 
+class _Evidence(msgspec.Struct):
+    source: str
+    object: _Object
+    container: str | None
+    text: str
+    count: int
+    last: str | None
+
+    def evidence(self) -> Evidence:
+        return Evidence(
+            source=self.source,
+            ref=self.object.ref(),
+            container=self.container or "",
+            text=self.text,
+            count=self.count,
+            last=self.last or "",
+        )
+
+
 class _Finding(msgspec.Struct):
     id: _Id
     check: _Id
@@ -244,6 +264,7 @@ class _Finding(msgspec.Struct):
     fix: _Fix | None
     advice: str
     origin: _Origin | None = None
+    evidence: list[_Evidence] = []
 
     def finding(self) -> Finding:
         return SavedFinding(
@@ -257,6 +278,7 @@ class _Finding(msgspec.Struct):
             because=tuple(place.field() for place in self.because),
             fix=self.fix.fix() if self.fix else None,
             advice=self.advice,
+            evidence=tuple(seen.evidence() for seen in self.evidence),
             origin=Origin(self.origin.file, self.origin.line) if self.origin else None,
         )
 

@@ -108,6 +108,7 @@ def _cells(finding: Finding, *, roomy: bool, wide: bool) -> list[Text]:
 
 def _remedy(console: Console, finding: Finding) -> None:
     lines = [f"because: {words.place(other)}" for other in finding.because]
+    lines += [f"evidence: {words.evidence(seen)}" for seen in finding.evidence]
     lines += words.remedy(finding)
     if not lines:
         return

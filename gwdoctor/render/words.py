@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gwdoctor import changes
-from gwdoctor.model import Field, Finding, Proof, Ref, Report, Severity, Skip, Target
+from gwdoctor.model import Evidence, Field, Finding, Proof, Ref, Report, Severity, Skip, Target
 from gwdoctor.yamltext.writing import dump
 
 
@@ -100,6 +100,19 @@ def place(spot: Field) -> str:
 def name(ref: Ref) -> str:
     """`Service shop/web`."""
     return visible(str(ref))
+
+
+def evidence(item: Evidence) -> str:
+    """`log of Pod kong/proxy-1 (proxy), 3 times, last 2026-11-21 12:00 UTC: the line`."""
+    whose = {"event": "event on", "log": "log of", "handshake": "handshake with"}
+    about = [f"{whose.get(item.source, 'connection to')} {item.ref}"]
+    if item.container:
+        about[0] += f" ({item.container})"
+    if item.count > 1:
+        about.append(f"{item.count} times")
+    if item.last:
+        about.append(f"last {item.last[:10]} {item.last[11:16]} UTC")
+    return visible(f"{', '.join(about)}: {item.text}")
 
 
 def told(finding: Finding) -> Iterable[str]:

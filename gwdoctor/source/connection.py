@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
@@ -24,6 +24,9 @@ from gwdoctor.source.credentials import Credentials, Proof
 from gwdoctor.source.deadline import Deadline
 from gwdoctor.source.pool import pool_manager
 from gwdoctor.version import __version__
+
+if TYPE_CHECKING:
+    import ssl
 
 JSON = "application/json"
 #: How often a request is repeated that failed for a reason that may pass, and how long after.
@@ -63,6 +66,16 @@ class Traffic:
     bytes: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Way:
+    """What a connection to the API server is made of."""
+
+    server: str
+    headers: tuple[tuple[str, str], ...]
+    context: ssl.SSLContext | None
+    proxy: str
+
+
 class Connection:
     """Requests to one API server as one user. Safe to use from several threads."""
 
@@ -95,6 +108,26 @@ class Connection:
         """The body of the answer. Raises Trouble, and NoCluster where we cannot log in."""
         return self._patiently("GET", path, query or {}, {"Accept": accept}, None)
 
+    def taste(self, path: str, query: Mapping[str, str], *, most: int, seconds: float) -> bytearray:
+        """The beginning of an answer that may not end: so many bytes, what came in so many seconds.
+
+        Asked once, without patience. Raises Trouble where nothing came.
+        """
+        if self.deadline.passed:
+            raise OutOfTime
+        url = f"{self.access.server}{path}?{urlencode(query)}"
+        limit = self.deadline.capped(seconds)
+        proof = self._credentials.proof()
+        try:
+            answer = self._once(
+                "GET", url, {"Accept": "*/*"}, None, proof, "", limit=limit, most=most
+            )
+        except _MayPass as failure:
+            raise Trouble(str(failure)) from None
+        if answer.status != 200:
+            raise Trouble(_reason(answer), answer.status)
+        return answer.body
+
     def post(self, path: str, body: object) -> bytearray:
         """The answer to a question that is asked by POST: a review. Nothing is ever written."""
         headers = {"Accept": JSON, "Content-Type": JSON}
@@ -111,6 +144,18 @@ class Connection:
     ) -> bytearray:
         """The answer to a change that is asked for and not made: always with `dryRun=All`."""
         return self.write(method, path, {**query, "dryRun": "All"}, body, content=content)
+
+    def way(self) -> Way:
+        """How to get to the server by a protocol of one's own, as the same user."""
+        proof = self._credentials.proof()
+        headers = self._headers({}, proof, "")
+        del headers["Accept-Encoding"]
+        return Way(
+            self.access.server,
+            tuple((name, value) for name, value in headers.items()),
+            tls.context(self.access, proof) if self.access.is_secure else None,
+            self._proxy,
+        )
 
     def write(
         self,
@@ -197,10 +242,14 @@ class Connection:
         body: bytes | None,
         proof: Proof,
         encoding: str,
+        *,
+        limit: Deadline | None = None,
+        most: int | None = None,
     ) -> _Answer:
+        """One request. With `most` the answer may be cut off after so many bytes, or at the limit."""
         import urllib3
 
-        limit = self.deadline.capped(self._request_timeout)
+        limit = limit or self.deadline.capped(self._request_timeout)
         silence = self._request_timeout or SILENCE_SECONDS
         self._count(requests=1)
         try:
@@ -217,11 +266,17 @@ class Connection:
                 redirect=False,
             )
             try:
-                content = _body(response, limit)
+                if most is None:
+                    content = _body(response, limit)
+                else:
+                    content = _beginning(response, limit, most)
             except BaseException:
                 response.close()  # what is left of the body would be taken for the next answer
                 raise
-            response.release_conn()
+            if most is None:
+                response.release_conn()
+            else:
+                response.close()
         except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
             if self.deadline.passed:
                 raise OutOfTime from None
@@ -350,15 +405,35 @@ def _body(response: Any, limit: Deadline) -> bytearray:
     return body
 
 
+def _beginning(response: Any, limit: Deadline, most: int) -> bytearray:
+    """What comes of a body before the limits; a silence ends it, where something came before."""
+    import urllib3
+
+    body = bytearray()
+    try:
+        while len(body) < most and not limit.passed:
+            piece = response.read1(min(_PIECE, most - len(body)))
+            if not piece:
+                break
+            body += piece
+    except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError):
+        if not body:
+            raise
+    return body
+
+
 class _Status(msgspec.Struct):
     message: str = ""
     reason: str = ""
 
 
+_STATUS = msgspec.json.Decoder(_Status)  # worked out before threads use it: see `discovery`
+
+
 def _reason(answer: _Answer) -> str:
     """The server's own words, on one line."""
     try:
-        told = msgspec.json.decode(answer.body, type=_Status)
+        told = _STATUS.decode(answer.body)
         words = told.message or told.reason
     except (msgspec.DecodeError, UnicodeDecodeError):
         words = ""

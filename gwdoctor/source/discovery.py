@@ -245,3 +245,8 @@ def _read(body: bytearray, form: type[Any], path: str) -> Any:
         return msgspec.json.decode(body, type=form)
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise Trouble(f"what answers at {path} is no API server") from None
+
+
+#: msgspec works a type out when it first meets it, and threads that do so at once may crash it
+#: (0.22, json_decode_struct_map_inner): the main thread does it here, before there are others.
+_WORKED_OUT = tuple(map(msgspec.json.Decoder, (_Groups, _LegacyGroups, _LegacyResources)))

@@ -1,19 +1,22 @@
-"""What is asked about one object: who manages it, and whether the server would take a change.
+"""What is asked about one object: who manages it, whether the server would take a change, its log.
 
 Every request that could write carries `dryRun=All`: the server answers it and keeps nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from gwdoctor.model import Kind, Ref
-from gwdoctor.source import lister
+from gwdoctor.source import lister, podlogs
 from gwdoctor.source.connection import Connection, Trouble
 from gwdoctor.source.discovery import Discovery
+
+if TYPE_CHECKING:
+    from gwdoctor.source import addresses, handshake, probing
 
 _APPLY = "application/apply-patch+yaml"
 _PATCH = "application/json-patch+json"
@@ -75,6 +78,20 @@ class Questions:
         except Trouble as trouble:
             return str(trouble)
         return ""
+
+    def logs(
+        self, containers: Sequence[podlogs.Container], limits: podlogs.Limits
+    ) -> Iterator[tuple[podlogs.Container, bytearray | Trouble]]:
+        """What containers wrote, as it comes."""
+        return podlogs.read(self._connection, containers, limits)
+
+    def probes(
+        self, targets: Sequence[probing.Target], allowed: Sequence[addresses.Network]
+    ) -> Iterator[tuple[probing.Target, handshake.Shown | Trouble]]:
+        """What ports show, as it comes."""
+        from gwdoctor.source import probing
+
+        return probing.probe(self._connection, targets, allowed)
 
     def _path(self, ref: Ref) -> str:
         served = self._discovery.served.get(Kind(ref.kind.name, ref.kind.group))

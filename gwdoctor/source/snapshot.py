@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from gwdoctor import wholefile
-from gwdoctor.kinds import READINGS
+from gwdoctor.kinds import OURS, READINGS
 from gwdoctor.model import Gap, Kind, Ref, Resource, Target
 from gwdoctor.source.batch import Batch, Want
 from gwdoctor.version import __version__
@@ -168,14 +168,17 @@ class Snapshot:
             resources=tuple(r for kind, entry in held.items() for r in _resources(kind, entry)),
             gaps=(
                 *(gap for gap in gaps if gap.kind in wanted),
-                *(Gap(kind=kind, reason=unread) for kind in sorted(wanted - entries.keys())),
+                *(Gap(kind=kind, reason=unread) for kind in sorted(wanted - entries.keys() - OURS)),
             ),
             absent=frozenset(
                 Ref(kind, namespace, name)
                 for kind, entry in held.items()
                 for namespace, name in entry.absent
             ),
-            missing_kinds=frozenset(kind for kind, entry in held.items() if entry.is_missing),
+            missing_kinds=frozenset(
+                # what is observed is in no picture that it was not put into
+                (*(k for k, e in held.items() if e.is_missing), *((wanted & OURS) - held.keys()))
+            ),
             versions={kind: entry.version for kind, entry in held.items() if entry.version},
             by_reference=frozenset(kind for kind, entry in held.items() if entry.by_reference),
             listed=frozenset(

@@ -88,6 +88,7 @@ class Problem:
     message: str
     path: str
     because: tuple[str, ...]
+    evidence: tuple[str, ...]
     hosts: str
     check: str
     is_open: bool
@@ -380,6 +381,7 @@ def _problem(
         message=visible(finding.message),
         path=visible(finding.field.pointer) or "/",
         because=tuple(words.place(spot) for spot in finding.because),
+        evidence=tuple(words.evidence(seen) for seen in finding.evidence),
         hosts=_some(list(hosts)),
         check=finding.check,
         is_open=number <= MOST_OPEN and finding.severity == max(open_first),
