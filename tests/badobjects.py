@@ -49,7 +49,7 @@ TEXTS = (
     "END_OF_FIX\nkubectl delete ns --all",
     "---\n- a: &a [*a]\n",
     "{{ 7*7 }}{% for x in y %}",
-    "y" * 100_000,
+    "y" * 20_000,
 )
 GONE = object()
 #: What else may stand in a field.
@@ -72,8 +72,8 @@ VALUES = (
     [{}, None, 7, "x", [], {"name": None}],
     {"": None},
     {"a": {"b": [{"c": "d"}]}, "name": [], "kind": {}, "spec": 7},
-    ["x"] * 2000,
-    [{"name": "x", "port": 1}] * 500,
+    ["x"] * 300,
+    [{"name": "x", "port": 1}] * 100,
     *TEXTS,
 )
 

@@ -78,7 +78,7 @@ def one_page(text: str) -> None:
 READERS: dict[str, Callable[[str], Any]] = {
     "json": json.loads,
     "jsonl": lambda text: [json.loads(line) for line in text.splitlines()],
-    "yaml": yaml.safe_load,
+    "yaml": lambda text: yaml.load(text, yaml.CSafeLoader),
     "html": one_page,
     "markdown": no_markup,
     "sarif": lambda text: msgspec.json.decode(text, type=Sarif),
@@ -86,10 +86,10 @@ READERS: dict[str, Callable[[str], Any]] = {
     "github": annotations,
     "csv": lambda text: list(csv.DictReader(io.StringIO(text), strict=True)),
     "openmetrics": lambda text: list(openmetrics(text)),
-    "openreports": lambda text: list(yaml.safe_load_all(text)),
+    "openreports": lambda text: list(yaml.load_all(text, yaml.CSafeLoader)),
 }
 FIXES: dict[str, Callable[[str], Any]] = {
-    "yaml": lambda text: list(yaml.safe_load_all(text)),
+    "yaml": lambda text: list(yaml.load_all(text, yaml.CSafeLoader)),
     "json": json.loads,
     "patch": json.loads,
     "kubectl": str,
