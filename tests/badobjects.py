@@ -14,6 +14,7 @@ from functools import cache
 from typing import Any
 
 import casefile
+import certs
 import reports
 from hypothesis import strategies as st
 
@@ -215,4 +216,4 @@ def cluster_of(manifests: Iterable[dict[str, Any]]) -> Cluster:
         assert len(read.resources) + len(read.gaps) == len(items)
         resources |= {resource.ref: resource for resource in read.resources}
         gaps += read.gaps
-    return Cluster(resources.values(), gaps=gaps, now=casefile.certs.NOW)
+    return Cluster(resources.values(), gaps=gaps, now=certs.NOW)

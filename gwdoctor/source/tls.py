@@ -45,9 +45,9 @@ def _show(made: ssl.SSLContext, proof: Proof, where: str) -> None:
         for file, text in ((certificate, proof.certificate), (key, proof.key)):
             file.write(text)
             file.seek(0)
-        paths = (f"/dev/fd/{file.fileno()}" for file in (certificate, key))
+        shown, kept = (f"/dev/fd/{file.fileno()}" for file in (certificate, key))
         try:
-            made.load_cert_chain(*paths, password=_no_password)
+            made.load_cert_chain(shown, kept, password=_no_password)
         except _Encrypted:
             raise NoCluster(f"{where}: client-key is protected by a password") from None
         except ssl.SSLError as error:

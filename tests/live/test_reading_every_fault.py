@@ -71,11 +71,14 @@ def path_of(kind: Kind) -> str:
 
 
 Fault = Callable[[FaultProxy, str, int | None], Any]
+
+
+def fails(status: int) -> Fault:
+    return lambda proxy, path, times: proxy.fail(path, status, times)
+
+
 FAULTS: dict[str, Fault] = {
-    **{
-        f"{status}": lambda proxy, path, times, status=status: proxy.fail(path, status, times)
-        for status in (401, 403, 409, 410, 429, 500, 503)
-    },
+    **{str(status): fails(status) for status in (401, 403, 409, 410, 429, 500, 503)},
     "429 with Retry-After": lambda proxy, path, times: proxy.fail(
         path, 429, times, headers={"Retry-After": "0"}
     ),
