@@ -1,6 +1,6 @@
 # `make demo` and `make test` are all that one needs to know; each does its own set-up.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-live test check lint types unit live docs lock clean
+.PHONY: help demo demo-live test check lint types unit live docs lock audit clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -51,6 +51,11 @@ lock: $(VENV)/dev ## pin the dependencies anew
 	@$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" --group build -o hack/constraints.txt pyproject.toml
 	@$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" --group dev -c hack/constraints.txt -o hack/constraints-dev.txt pyproject.toml
 	@$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" --group freeze -c hack/constraints.txt -o hack/constraints-freeze.txt
+	@$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" --group audit -c hack/constraints.txt -c hack/constraints-dev.txt -o hack/constraints-audit.txt
+
+audit: $(VENV)/dev ## ask PyPI for known weaknesses of all that is pinned; no answer is no pass
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r hack/constraints-audit.txt
+	@for file in hack/constraints*.txt; do $(BIN)/pip-audit --strict --progress-spinner off --require-hashes --disable-pip -r $$file || exit 1; done
 
 clean: ## take away what was installed and built here
 	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache dist

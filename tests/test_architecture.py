@@ -103,6 +103,7 @@ def test_checks_import_only_the_front_door_and_the_joins() -> None:
         "datetime",
         "itertools",
         "re",
+        "shlex",
         "typing",
         "json",
         "functools",

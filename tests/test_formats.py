@@ -140,6 +140,15 @@ def test_a_cell_that_would_be_calculated_is_text() -> None:
         assert row["message"] == f"'{visible(text)}"
 
 
+def test_a_cell_holds_no_more_than_a_spreadsheet_reads() -> None:
+    report = reports.hostile("=" + "x" * 200_000)
+
+    for row in csv.DictReader(io.StringIO(written(report, "csv"))):
+        assert all(len(cell) <= table.MOST for cell in row.values())
+        assert row["message"].startswith("'=x")
+        assert row["message"].endswith("-o json has all of it)")
+
+
 # --- junit ------------------------------------------------------------------------------------
 
 

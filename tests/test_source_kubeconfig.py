@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import shutil
+import ssl
 import stat
 import subprocess
 import sys
@@ -1265,26 +1266,58 @@ def test_a_plugin_that_hangs_is_ended_at_the_deadline(world: World) -> None:
         link.get("/x")
 
 
-def test_no_key_stays_in_a_file(
+def test_a_key_is_never_in_a_file_that_has_a_name(
     world: World, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
+    """So that none stays where we are killed at the worst moment."""
     scratch = tmp_path_factory.mktemp("scratch")
-    modes = []
     monkeypatch.setattr("tempfile.tempdir", str(scratch))
-    made = os.open
+    there: list[list[Path]] = []
+    modes: list[int] = []
+    load = ssl.SSLContext.load_cert_chain
 
-    def watched(path: Any, flags: int, mode: int = 0o777, **more: Any) -> int:
-        opened = made(path, flags, mode, **more)
-        if Path(path).is_relative_to(scratch):
-            modes.append(stat.S_IMODE(os.stat(path).st_mode))
-        return opened
+    def watched(context: ssl.SSLContext, *files: str, **more: Any) -> None:
+        there.append(list(scratch.rglob("*")))
+        modes.extend(stat.S_IMODE(os.stat(file).st_mode) for file in files)
+        load(context, *files, **more)
 
-    monkeypatch.setattr(os, "open", watched)
+    monkeypatch.setattr(ssl.SSLContext, "load_cert_chain", watched)
     get(resolve(one_file(world, config(world.cluster(), _inline(world)))))
 
     assert world.server.requests[0].client == "jane"
-    assert modes[:2] == [0o600, 0o600]  # what follows is the folder, being removed
+    assert there == [[]]
+    assert modes == [0o600, 0o600]
     assert list(scratch.iterdir()) == []
+
+
+def test_a_plugin_runs_as_silently_as_with_kubectl(
+    world: World, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """kubectl does not say that it runs one; what the plugin says on stderr is heard, at both."""
+    answer = world.plugin("quiet", {"token": "t"})
+    plugin = world.script("loud", f"echo 'log in at https://login.example' >&2\nexec {answer}")
+    path = world.folder / "exec.kubeconfig"
+    path.write_text(json.dumps(config(world.cluster(), _exec(str(plugin)))))
+    said = subprocess.run(
+        ["kubectl", "get", "--raw", "/x", f"--kubeconfig={path}"],
+        env={**os.environ, **world.environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    ).stderr
+    by_kubectl = world.runs
+
+    get(resolve(Flags(kubeconfig=str(path))))
+
+    told = capfd.readouterr()
+    assert by_kubectl
+    assert world.runs > by_kubectl
+    assert (
+        set(said.splitlines()) == set(told.err.splitlines()) == {"log in at https://login.example"}
+    )
+    assert told.out == ""
 
 
 def test_a_key_with_a_password_is_named(world: World) -> None:

@@ -257,6 +257,85 @@ def test_a_certificate_of_an_unknown_version_is_a_problem_and_no_error() -> None
     assert "cannot be parsed" in seen.pem["tls.crt"].problem
 
 
+def test_a_certificate_of_version_1_is_read() -> None:
+    """It has no extensions, so no names; some appliances still make them."""
+    private = certs.private_key("leaf")
+    der = own(private).public_bytes(serialization.Encoding.DER)
+    version = b"\xa0\x03\x02\x01\x02"
+    assert der.count(version) == 1
+    content = der[content_of(der) :]
+    tbs_end = content_of(content) + length_of(content)
+    tbs = content[content_of(content) : tbs_end].replace(version, b"")
+
+    seen = pair(armoured(sequence(sequence(tbs) + content[tbs_end:])), KEY)
+
+    assert not seen.pem["tls.crt"].problem
+    assert seen.key == "matches"
+    assert (leaf(seen).dnsNames, leaf(seen).isCA) == ([], False)
+
+
+def content_of(der: bytes) -> int:
+    """Where the content of a DER value begins."""
+    return 2 + (der[1] & 0x7F if der[1] & 0x80 else 0)
+
+
+def length_of(der: bytes) -> int:
+    """How long it is."""
+    return int.from_bytes(der[2 : content_of(der)]) if der[1] & 0x80 else der[1]
+
+
+def sequence(content: bytes) -> bytes:
+    length = len(content).to_bytes(1 if len(content) < 256 else 2)
+    return bytes([0x30, 0x80 | len(length)]) + length + content
+
+
+@pytest.mark.parametrize(
+    ("begin", "end"),
+    [
+        (datetime(1950, 1, 1), datetime(1950, 1, 2)),
+        (datetime(9999, 1, 1), datetime(9999, 12, 31, 23, 59, 59)),
+        (datetime(1950, 1, 1), datetime(9999, 12, 31, 23, 59, 59)),
+    ],
+)
+def test_the_first_and_the_last_dates_that_there_are(begin: datetime, end: datetime) -> None:
+    """9999-12-31 is how RFC 5280 says that a certificate never expires."""
+    private = certs.private_key("leaf")
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(NAME)
+        .issuer_name(NAME)
+        .public_key(private.public_key())
+        .serial_number(1)
+        .not_valid_before(begin)
+        .not_valid_after(end)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("a.example.com")]), False)
+        .sign(private, hashes.SHA256())
+    )
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "kubernetes.io/tls",
+        "metadata": {"name": "t", "namespace": "a"},
+        "data": {
+            "tls.crt": base64.b64encode(pem(made)).decode(),
+            "tls.key": base64.b64encode(KEY).decode(),
+        },
+    }
+    ingress = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "Ingress",
+        "metadata": {"name": "i", "namespace": "a"},
+        "spec": {"tls": [{"secretName": "t", "hosts": ["a.example.com"]}]},
+    }
+    cluster = Cluster([*decode.resources(secret), *decode.resources(ingress)], now=certs.NOW)
+
+    report = scan(cluster, list(catalogue().values()))
+
+    assert not [skip.reason for skip in report.skips if skip.is_bug]
+    told = {finding.check for finding in report.findings}
+    assert ("tls/certificate-expired" in told) == (end < datetime(2026, 11, 21))
+
+
 def test_an_odd_serial_number_is_no_warning_to_the_user() -> None:
     der = x509.load_pem_x509_certificate(LEAF).public_bytes(serialization.Encoding.DER)
     assert b"\x02\x02\x10\x00" in der

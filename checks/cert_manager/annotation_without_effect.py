@@ -1,6 +1,8 @@
 """Document 004's second remedy."""
 
+import json
 from collections.abc import Iterator
+from shlex import quote
 
 from gwdoctor import Cluster, Confidence, Finding, Fix, Probe, Resource, Severity, kinds
 
@@ -55,6 +57,7 @@ class AnnotationWithoutEffect(Probe):
             pointer = (
                 f"/spec/secretTemplate/annotations/{key.replace('~', '~0').replace('/', '~1')}"
             )
+            patch = json.dumps([{"op": "remove", "path": pointer}], separators=(",", ":"))
             yield self.finding(
                 field,
                 f"{key} is copied to the Secret {certificate.text('spec', 'secretName')}, where "
@@ -63,9 +66,9 @@ class AnnotationWithoutEffect(Probe):
                 fix=Fix(
                     "Take the annotation away",
                     commands=(
-                        f"kubectl patch certificate {certificate.name} "
-                        f"--namespace {certificate.namespace} --type json "
-                        f"""--patch '[{{"op":"remove","path":"{pointer}"}}]'""",
+                        f"kubectl patch certificate {quote(certificate.name)} "
+                        f"--namespace {quote(certificate.namespace)} --type json "
+                        f"--patch {quote(patch)}",
                     ),
                 ),
             )

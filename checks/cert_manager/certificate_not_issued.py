@@ -107,7 +107,7 @@ class CertificateNotIssued(Probe):
             because=failure.because,
             fix=Fix(
                 f"{acme.remedy(failure.text)}, then ask for a new try",
-                commands=(f"cmctl renew {certificate.name} --namespace {certificate.namespace}",),
+                commands=(cert_manager.renew_command(certificate),),
                 needs_review=True,
             ),
         )

@@ -1,6 +1,7 @@
 """Two issuers named, none asked."""
 
 from collections.abc import Iterator
+from shlex import quote
 
 from gwdoctor import Cluster, Confidence, Finding, Probe, Resource, Severity
 from gwdoctor.resolve import cert_manager
@@ -75,5 +76,5 @@ class ContradictingIssuerAnnotations(Probe):
             advice="Decide between the ClusterIssuer "
             f"{resource.annotation(cert_manager.CLUSTER_ISSUER)} and what {', '.join(others)} "
             f"{'names' if len(others) == 1 else 'name'}, and take the other away: kubectl annotate "
-            f"{resource.ref.kind.name.lower()} {resource.name} -n {resource.namespace} KEY-",
+            f"{resource.ref.kind.name.lower()} {quote(resource.name)} -n {quote(resource.namespace)} KEY-",
         )

@@ -1,6 +1,7 @@
 """Nobody to sign."""
 
 from collections.abc import Iterator
+from shlex import quote
 
 from gwdoctor import Cluster, Confidence, Finding, Fix, OutOfView, Probe, Resource, Severity, kinds
 from gwdoctor.resolve import cert_manager
@@ -118,7 +119,7 @@ def _other_kind(
         gone, new = new, gone
     kind = "gateways.gateway.networking.k8s.io" if asking.ref.kind == kinds.GATEWAY else "ingress"
     command = (
-        f"kubectl annotate {kind} {asking.name} --namespace {asking.namespace} "
-        f"{gone}- {new}={other.name}"
+        f"kubectl annotate {kind} {quote(asking.name)} --namespace {quote(asking.namespace)} "
+        f"{gone}- {quote(f'{new}={other.name}')}"
     )
     return Fix(title, commands=(command,), needs_review=True)

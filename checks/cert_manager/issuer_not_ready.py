@@ -1,6 +1,7 @@
 """The issuer exists and cannot sign."""
 
 from collections.abc import Iterator
+from shlex import quote
 
 from gwdoctor import Cluster, Confidence, Finding, Probe, Resource, Severity, kinds
 from gwdoctor.resolve import authorities, cert_manager, issuers
@@ -63,5 +64,5 @@ class IssuerNotReady(Probe):
             severity=urgency,
             because=tuple(waiting),
             advice="Mend what the condition says; cert-manager tries again by itself, "
-            f"and `kubectl describe {issuer.ref.kind.name.lower()} {issuer.name}` shows the last try",
+            f"and `kubectl describe {issuer.ref.kind.name.lower()} {quote(issuer.name)}` shows the last try",
         )

@@ -62,7 +62,7 @@ class RenewalOverdue(Probe):
             severity=cert_manager.urgency(certificate, cluster.now),
             fix=Fix(
                 "See that cert-manager runs and is the leader, then ask for the renewal",
-                commands=(f"cmctl renew {certificate.name} --namespace {certificate.namespace}",),
+                commands=(cert_manager.renew_command(certificate),),
                 needs_review=True,
             ),
         )

@@ -1,6 +1,7 @@
 """Annotations under Istio's domains that Istio has never heard of."""
 
 from collections.abc import Iterator, Mapping
+from shlex import quote
 
 from gwdoctor import Cluster, Finding, Fix, Kind, Probe, Resource, Severity, kinds
 from gwdoctor.resolve import istio_annotations, istio_mesh
@@ -152,6 +153,6 @@ def _first_pods(cluster: Cluster) -> Mapping[tuple[str, str], Resource]:
 
 def _removal(subject: Resource, key: str) -> str:
     kind: Kind = subject.ref.kind
-    name = f"{kind.name.lower()}{'.' + kind.group if kind.group else ''} {subject.name}"
-    place = f" -n {subject.namespace}" if subject.namespace else ""
-    return f"kubectl annotate {name}{place} {key}-"
+    name = f"{kind.name.lower()}{'.' + kind.group if kind.group else ''} {quote(subject.name)}"
+    place = f" -n {quote(subject.namespace)}" if subject.namespace else ""
+    return f"kubectl annotate {name}{place} {quote(f'{key}-')}"

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterator
+from shlex import quote
 from typing import Any
 
 from gwdoctor import (
@@ -197,9 +198,9 @@ def _fix(
         return Fix(
             f"Copy it to {home} (and again after each renewal)",
             commands=(
-                f"kubectl get secret {name} -n {source} -o json"
+                f"kubectl get secret {quote(name)} -n {quote(source)} -o json"
                 " | jq '{apiVersion, kind, type, data, metadata: {name: .metadata.name}}'"
-                f" | kubectl apply -n {home} -f -",
+                f" | kubectl apply -n {quote(home)} -f -",
             ),
             needs_review=True,
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from shlex import quote
 
 from gwdoctor import Cluster, Finding, Fix, Probe, Resource, Severity, kinds
 from gwdoctor.resolve import certificates, gateway_api, grants, status
@@ -93,8 +94,8 @@ class ListenerStatusOutdated(Probe):
                 fix=Fix(
                     "Touch the Gateway, so that the controller looks again",
                     commands=(
-                        f"kubectl annotate gateway.gateway.networking.k8s.io {gateway.name} "
-                        f"-n {gateway.namespace} "
+                        f"kubectl annotate gateway.gateway.networking.k8s.io {quote(gateway.name)} "
+                        f"-n {quote(gateway.namespace)} "
                         'gwdoctor.dev/touched="$(date +%s)" --overwrite',
                     ),
                     needs_review=True,

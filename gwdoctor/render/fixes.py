@@ -113,7 +113,8 @@ def _yaml(case: Case) -> Iterator[str]:
 
 
 def _diff(case: Case) -> Iterator[str]:
-    yield from (changes.diff(change).rstrip("\n") for change in case.changes)
+    for change in case.changes:
+        yield from map(visible, changes.diff(change).rstrip("\n").split("\n"))
     if case.finding.fix:
         yield from (f"# then: {visible(line)}" for line in case.finding.fix.commands)
 
@@ -127,7 +128,7 @@ def _kubectl(case: Case) -> Iterator[str]:
             yield f"{changes.apply_command(case.finding.id)} <<'END_OF_FIX'"
             yield f"{dump(change.after)}END_OF_FIX"
         elif change.after is not None and not changes.is_patched(change, fix):
-            yield changes.kubectl(change)
+            yield visible(changes.kubectl(change))
     yield from _afterwards(case)
 
 

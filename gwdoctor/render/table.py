@@ -35,6 +35,10 @@ COLUMNS = (
 #: What a spreadsheet takes for the beginning of a formula, also in its wide form.
 _FORMULA = tuple("=+-@＝＋－＠")  # noqa: RUF001 - these are meant
 
+#: The most that a cell of a spreadsheet holds; what is longer runs over into other cells.
+MOST = 32_767
+_CUT = " ... (cut here; -o json has all of it)"
+
 
 def render(report: Report) -> str:
     """A header and the rows."""
@@ -79,4 +83,6 @@ def _object(ref: Ref) -> Iterator[tuple[str, str]]:
 
 def _cell(text: str) -> str:
     shown = visible(text)
-    return f"'{shown}" if shown.lstrip().startswith(_FORMULA) else shown
+    if shown.lstrip().startswith(_FORMULA):
+        shown = f"'{shown}"
+    return shown if len(shown) <= MOST else shown[: MOST - len(_CUT)] + _CUT

@@ -281,9 +281,9 @@ def fed_by_tls_port(listener: Listener, gateway: Resource, cluster: Cluster) -> 
 
 def patch_command(resource: Resource, *operations: Mapping[str, object]) -> str:
     """A `kubectl patch` for what applying a manifest cannot do: taking a field away."""
-    where = f" -n {resource.namespace}" if resource.namespace else ""
+    where = f" -n {shlex.quote(resource.namespace)}" if resource.namespace else ""
     plural = kinds.READINGS[resource.ref.kind].plural
     group = resource.ref.kind.group
     target = f"{plural}.{group}" if group else plural
     patch = shlex.quote(json.dumps(operations))
-    return f"kubectl patch {target} {resource.name}{where} --type json -p {patch}"
+    return f"kubectl patch {target} {shlex.quote(resource.name)}{where} --type json -p {patch}"

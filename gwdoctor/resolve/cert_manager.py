@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from shlex import quote
 
 from gwdoctor import kinds
 from gwdoctor.cluster import Cluster, OutOfView
@@ -183,6 +184,11 @@ def urgency(certificate: Resource, now: datetime) -> Severity:
     if end is not None and end - now > timedelta(days=14):
         return Severity.MEDIUM
     return Severity.HIGH
+
+
+def renew_command(certificate: Resource) -> str:
+    """The line that asks cert-manager for a new certificate now."""
+    return f"cmctl renew {quote(certificate.name)} --namespace {quote(certificate.namespace)}"
 
 
 def next_try(certificate: Resource) -> datetime | None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from shlex import quote
 
 from gwdoctor import kinds
 from gwdoctor.cluster import Cluster, OutOfView
 from gwdoctor.model import Field, Fix, Resource, Severity
-from gwdoctor.resolve import certificates, gateway_api, grants, istio_gateways
+from gwdoctor.resolve import cert_manager, certificates, gateway_api, grants, istio_gateways
 from gwdoctor.resolve.certificates import Bundle, CredentialUse
 
 #: What `uses` reads.
@@ -138,12 +139,11 @@ class Presented:
         """The way to another certificate: a command for cert-manager, else advice that says how."""
         ref = self.secret.ref
         if self.certificate is not None:
-            name = self.certificate.name
-            command = f"cmctl renew {name} --namespace {ref.namespace}"
+            command = cert_manager.renew_command(self.certificate)
             return Fix(f"Let cert-manager issue {what}", commands=(command,), needs_review=True), ""
         return None, (
-            f"Put {what} into the Secret: kubectl create secret tls {ref.name} "
-            f"--namespace {ref.namespace} --cert=fullchain.pem --key=key.pem "
+            f"Put {what} into the Secret: kubectl create secret tls {quote(ref.name)} "
+            f"--namespace {quote(ref.namespace)} --cert=fullchain.pem --key=key.pem "
             "--dry-run=client --output=yaml | kubectl apply --server-side -f -"
         )
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from shlex import quote
 
 from gwdoctor import kinds
 from gwdoctor.cluster import Cluster
@@ -49,16 +50,15 @@ class Container:
     @property
     def restart(self) -> str:
         """The command that restarts it, by the Deployment that its ReplicaSet is named after."""
-        namespace = self.pod.namespace
+        namespace = quote(self.pod.namespace)
         for owner in self.pod.each("metadata", "ownerReferences"):
             kind, name = owner.text("kind"), owner.text("name")
             if kind == "ReplicaSet" and "-" in name:
-                return (
-                    f"kubectl rollout restart deployment {name.rpartition('-')[0]} -n {namespace}"
-                )
+                deployment = quote(name.rpartition("-")[0])
+                return f"kubectl rollout restart deployment {deployment} -n {namespace}"
             if kind in ("DaemonSet", "StatefulSet"):
-                return f"kubectl rollout restart {kind.lower()} {name} -n {namespace}"
-        return f"kubectl delete pod {self.pod.name} -n {namespace}"
+                return f"kubectl rollout restart {kind.lower()} {quote(name)} -n {namespace}"
+        return f"kubectl delete pod {quote(self.pod.name)} -n {namespace}"
 
 
 def controllers(cluster: Cluster) -> Iterator[Container]:

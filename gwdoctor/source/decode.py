@@ -77,11 +77,21 @@ def resources(
         except msgspec.ValidationError as error:
             raise BadObject(where(error)) from None
         metadata: Any = decoded.metadata  # type: ignore[attr-defined]
-        if not metadata.name:
-            raise BadObject("metadata.name is missing")
+        if wrong := misnamed(metadata.name):
+            raise BadObject(wrong)
         if reading.namespaced and not metadata.namespace:
             metadata.namespace = default_namespace
         yield resource(kind, version, decoded)
+
+
+def misnamed(name: str) -> str:
+    """Why no API server holds an object of this name, empty where one may.
+
+    One that begins with a dash would be an option in the commands that we print: `--all`.
+    """
+    if not name:
+        return "metadata.name is missing"
+    return "metadata.name begins with a dash" if name.startswith("-") else ""
 
 
 def _with_text_keys(value: Any) -> Any:

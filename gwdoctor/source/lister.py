@@ -247,10 +247,10 @@ def decode_page(read: Read, body: bytearray) -> None:
     read.bytes += len(body)
     may_hold_key = privatekeys.MARK.encode() in body
     for item in items:
-        if item.metadata.name:
-            read.resources.append(decode.resource(kind, version, item, may_hold_key=may_hold_key))
+        if wrong := decode.misnamed(item.metadata.name):
+            read.gaps.append(Gap(kind=kind, reason=f"one cannot be read: {wrong}"))
         else:
-            read.gaps.append(Gap(kind=kind, reason="one cannot be read: it has no metadata.name"))
+            read.resources.append(decode.resource(kind, version, item, may_hold_key=may_hold_key))
 
 
 def _one_by_one(read: Read, raw_items: Iterable[msgspec.Raw]) -> Iterator[Any]:

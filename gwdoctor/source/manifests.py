@@ -104,6 +104,8 @@ class Manifests:
             return False
         if head.kind == "Secret" or head.kind.endswith("List"):
             return False  # what a snapshot has reduced already; items without a kind
+        if decode.misnamed(head.metadata.name):
+            return False
         group, _, version = head.apiVersion.rpartition("/")
         found = []
         for kind in kinds.by_name(head.kind, group):

@@ -18,6 +18,7 @@ import msgspec
 from gwdoctor import wholefile
 from gwdoctor.kinds import OURS, READINGS
 from gwdoctor.model import Gap, Kind, Ref, Resource, Target
+from gwdoctor.source import decode
 from gwdoctor.source.batch import Batch, Want
 from gwdoctor.version import __version__
 
@@ -226,5 +227,7 @@ def _resources(kind: Kind, entry: _Listed) -> Iterable[Resource]:
             value: Any = msgspec.json.decode(saved.view, type=view)
         except msgspec.ValidationError as error:
             raise BadSnapshot(f"an object of kind {kind}: {error}") from None
+        if wrong := decode.misnamed(value.metadata.name):
+            raise BadSnapshot(f"an object of kind {kind}: {wrong}")
         namespace = (value.metadata.namespace or "") if READINGS[kind].namespaced else ""
         yield Resource(Ref(kind, namespace, value.metadata.name, saved.version), (), value)

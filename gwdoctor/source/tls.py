@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
-import os
 import ssl
 import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from gwdoctor.source.access import Access
@@ -42,14 +40,14 @@ def context(access: Access, proof: Proof) -> ssl.SSLContext:
 
 
 def _show(made: ssl.SSLContext, proof: Proof, where: str) -> None:
-    """Load certificate and key. OpenSSL reads files only, so they are files for that moment."""
-    with tempfile.TemporaryDirectory(prefix="gwdoctor-") as folder:  # 0700, and so are its files
-        certificate, key = Path(folder, "certificate"), Path(folder, "key")
+    """Load certificate and key. OpenSSL reads files only: these have no name that could stay."""
+    with tempfile.TemporaryFile("w+") as certificate, tempfile.TemporaryFile("w+") as key:
         for file, text in ((certificate, proof.certificate), (key, proof.key)):
-            with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
-                out.write(text)
+            file.write(text)
+            file.seek(0)
+        shown, kept = (f"/dev/fd/{file.fileno()}" for file in (certificate, key))
         try:
-            made.load_cert_chain(certificate, key, password=_no_password)
+            made.load_cert_chain(shown, kept, password=_no_password)
         except _Encrypted:
             raise NoCluster(f"{where}: client-key is protected by a password") from None
         except ssl.SSLError as error:
