@@ -183,6 +183,9 @@ class _Head(msgspec.Struct):
     metadata: _Meta = msgspec.field(default_factory=_Meta)
 
 
+_HEAD = msgspec.json.Decoder(_Head)  # worked out before threads use it: see `discovery`
+
+
 class _List(msgspec.Struct, Generic[V]):
     kind: str = ""
     items: list[V] | None = None
@@ -225,7 +228,7 @@ def _token(body: bytearray) -> str:
         if b'"continue"' not in head:
             return ""
     try:
-        return msgspec.json.decode(body, type=_Head).metadata.token
+        return _HEAD.decode(body).metadata.token
     except UNREADABLE:
         return ""  # decode_page will see that this page is broken
 
@@ -266,12 +269,15 @@ class _Identity(msgspec.Struct):
     metadata: Any = None
 
 
+_IDENTITY = msgspec.json.Decoder(_Identity)
+
+
 def broken(kind: Kind, raw: bytearray | msgspec.Raw, error: msgspec.ValidationError) -> Gap:
     """The gap that an object leaves whose fields have other types than its kind promises.
 
     It is a gap of its whole namespace: what else a check finds there is not all there is.
     """
-    metadata = msgspec.json.decode(raw, type=_Identity).metadata
+    metadata = _IDENTITY.decode(raw).metadata
     known = metadata if isinstance(metadata, dict) else {}
     name, namespace = known.get("name"), known.get("namespace")
     of = name if isinstance(name, str) else "without a name"

@@ -182,7 +182,7 @@ class Live:
                 server = self._connection.access.server
                 raise NoCluster(f"namespace {name!r} does not exist in {server}") from None
             return  # it may not be ours to see: a role in it is enough to read what is there
-        decoded = msgspec.json.decode(body, type=kinds.MetadataOnly)
+        decoded = _METADATA_ONLY.decode(body)
         self._known_namespaces[name] = decode.resource(kinds.NAMESPACE, "v1", decoded)
 
     # --- Source --------------------------------------------------------------------------
@@ -388,12 +388,17 @@ class _Review(msgspec.Struct):
     status: _ReviewStatus = msgspec.field(default_factory=_ReviewStatus)
 
 
+# worked out before threads use them: see `discovery`
+_REVIEWED = msgspec.json.Decoder(_Review)
+_METADATA_ONLY = msgspec.json.Decoder(kinds.MetadataOnly)
+
+
 def _who_am_i(connection: Connection) -> str:
     """The name under which the server knows us; empty where it does not tell."""
     question = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
     try:
         body = connection.post(_REVIEW, question)
-        return msgspec.json.decode(body, type=_Review).status.user_info.username
+        return _REVIEWED.decode(body).status.user_info.username
     except (Trouble, *lister.UNREADABLE):
         return ""
 

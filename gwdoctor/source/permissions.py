@@ -27,6 +27,9 @@ class _Review(msgspec.Struct):
     status: _Answer = msgspec.field(default_factory=_Answer)
 
 
+_REVIEWED = msgspec.json.Decoder(_Review)  # worked out before threads use it: see `discovery`
+
+
 class Permissions:
     """The rights of one user in one cluster.
 
@@ -91,6 +94,6 @@ class Permissions:
         }
         body = self._connection.post(_REVIEW, question)
         try:
-            return msgspec.json.decode(body, type=_Review).status.allowed
+            return _REVIEWED.decode(body).status.allowed
         except lister.UNREADABLE:
             raise Trouble("what answers is no SelfSubjectAccessReview") from None
