@@ -119,11 +119,19 @@ def fix(
 
 
 @app.command(cls=Command)
-@takes(asked=Asked, given=Input, choice=Choice, time=Time, connection=Connection)
+@takes(
+    asked=Asked,
+    given=Input,
+    choice=Choice,
+    running=Running,
+    time=Time,
+    connection=Connection,
+)
 def why(
     asked: Asked,
     given: Input,
     choice: Choice,
+    running: Running,
     time: Time,
     connection: Connection,
     url: Annotated[
@@ -133,13 +141,13 @@ def why(
     """Walk one request hop by hop, or find the checks of a symptom.
 
     Listener, certificate, route, filters, backend, protocol, mTLS, endpoints: each is ok, broken
-    or not seen, and the walk goes on behind what is broken. Nothing is sent anywhere. All
-    namespaces are read unless -n names some. Exits with 0 where nothing is broken on the way,
+    or not seen, and the walk goes on behind what is broken. Nothing is sent to it unless
+    --probe asks for that. All namespaces are read unless -n names some. Exits with 0 where nothing is broken on the way,
     with 1 where something is, with 3 where not everything could be seen.
     """
     from gwdoctor.cli import why as command
 
-    return command.run(url, asked, given, choice, time, connection)
+    return command.run(url, asked, given, choice, running, time, connection)
 
 
 @app.command(cls=Command)

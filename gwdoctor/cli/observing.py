@@ -17,7 +17,7 @@ from gwdoctor.cluster import Cluster, OutOfView
 from gwdoctor.engine import scan
 from gwdoctor.evidence import backends, doors, knocking, writers
 from gwdoctor.evidence.listening import CHECK, Observed, listen
-from gwdoctor.model import Kind, Report, Skip
+from gwdoctor.model import Kind, Report, Resource, Skip
 from gwdoctor.probe import Probe
 from gwdoctor.source.addresses import Network
 from gwdoctor.source.podlogs import Limits
@@ -33,6 +33,7 @@ class Wishes:
     backends: bool = False
     forwarded: bool = False  #: through the API server, not to the addresses
     allowed: tuple[Network, ...] = ()
+    host: str = ""  #: the only one that is asked for; empty for every one of the entry
 
     @classmethod
     def of(cls, running: Running, given: Input) -> Wishes:
@@ -96,11 +97,19 @@ def _network(text: str) -> Network:
 
 def observed(report: Report, seen: Seen, wishes: Wishes, probes: Collection[type[Probe]]) -> Report:
     """The report with what the running system says: as evidence, or as findings of their own."""
+    return observe(report, seen, wishes, probes)[0]
+
+
+def observe(
+    report: Report, seen: Seen, wishes: Wishes, probes: Collection[type[Probe]]
+) -> tuple[Report, tuple[Resource, ...]]:
+    """The same, and all that was observed."""
     if not wishes.kinds or seen.questions is None:
-        return report
+        return report, ()
     cluster = seen.picture.cluster
     found = [_ask(check, ask) for check, ask in _questions(report, cluster, seen.questions, wishes)]
-    picture = cluster.after([resource for one in found for resource in one.resources])
+    resources = tuple(resource for one in found for resource in one.resources)
+    picture = cluster.after(resources)
     observers = wishes.observers()
     names = {probe.id() for probe in observers}
     earlier = replace(
@@ -116,7 +125,7 @@ def observed(report: Report, seen: Seen, wishes: Wishes, probes: Collection[type
         out_of_time=lambda: seen.deadline.passed,
         earlier=earlier,
     )
-    return _selected(later, probes)
+    return _selected(later, probes), resources
 
 
 _Ask = Callable[[], Observed]
@@ -131,7 +140,7 @@ def _questions(
     if wishes.tls:
         forwarded, allowed = wishes.forwarded, wishes.allowed
         ask = partial(knocking.knock, cluster, questions, forwarded=forwarded, allowed=allowed)
-        yield knocking.CHECKS[0], ask
+        yield knocking.CHECKS[0], partial(ask, only=wishes.host)
     if wishes.backends:
         yield backends.CHECK, partial(backends.ask, cluster, questions)
 

@@ -7,12 +7,14 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import ClassVar
 
+from gwdoctor import kinds
 from gwdoctor.catalogue import catalogue
 from gwdoctor.cli import inputs, program, stdout, values
 from gwdoctor.cli.chosen import chosen
 from gwdoctor.cli.inputs import Seen
 from gwdoctor.cli.mistakes import Mistake
-from gwdoctor.cli.options import Asked, Choice, Connection, Input, Time
+from gwdoctor.cli.observing import Wishes, observe
+from gwdoctor.cli.options import Asked, Choice, Connection, Input, Running, Time
 from gwdoctor.cli.outcome import Exit
 from gwdoctor.cli.scan import Wanted, judge
 from gwdoctor.cli.talk import Talk
@@ -22,7 +24,7 @@ from gwdoctor.probe import Probe
 from gwdoctor.render import machine
 from gwdoctor.render.words import Ending, count
 from gwdoctor.walk import request as requests
-from gwdoctor.walk import standing, walks
+from gwdoctor.walk import served, standing, walks
 from gwdoctor.walk.hops import Walk
 from gwdoctor.walk.request import Request
 
@@ -39,6 +41,7 @@ def run(
     asked: Asked,
     given: Input,
     choice: Choice,
+    running: Running,
     time: Time,
     connection: Connection,
 ) -> int:
@@ -61,11 +64,20 @@ def run(
         raise Mistake("name a URL or host, as https://shop.example.com/cart, or --symptom TEXT")
     request = _request(url, asked)
     talk = Talk()
-    seen = inputs.read(
-        everywhere(given), [*probes, _Walked], connection=connection, time=time, talk=talk
-    )
-    report = judged(seen, probes, wanted)
+    wishes = replace(Wishes.of(running, given), host=request.sni)
+    with inputs.opened(
+        everywhere(given),
+        [*probes, _Walked, *wishes.observers()],
+        connection=connection,
+        time=time,
+        talk=talk,
+        also=wishes.reads,
+    ) as seen:
+        report, observed = observe(judged(seen, probes, wanted), seen, wishes, probes)
     found = walks.walk(request, seen.picture.cluster)
+    served.stand_beside(
+        found, (one for one in observed if one.ref.kind == kinds.HANDSHAKE), seen.picture.cluster
+    )
     standing.attach(found, report.findings)
     talk.notes(seen.notes)
     end = _ending(found, report)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from gwdoctor import kinds
@@ -80,6 +80,14 @@ def doors(cluster: Cluster) -> Iterator[Door]:
                 if name is not None and key not in seen:
                     seen.add(key)
                     yield Door(use, name, addresses, pods)
+
+
+def of_host(name: str, cluster: Cluster) -> Iterator[Door]:
+    """Where this host is served: by name, by a wildcard over it, or by what serves any host."""
+    for door in doors(cluster):
+        below = door.host.removeprefix(ANY_LABEL) if door.host.startswith(f"{ANY_LABEL}.") else ""
+        if door.host in (name, "") or (below and name.endswith(below)):
+            yield replace(door, host=name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,12 +27,20 @@ MOST = 200
 
 
 def knock(
-    cluster: Cluster, questions: Questions, *, forwarded: bool, allowed: Sequence[Network] = ()
+    cluster: Cluster,
+    questions: Questions,
+    *,
+    forwarded: bool,
+    allowed: Sequence[Network] = (),
+    only: str = "",
 ) -> Observed:
-    """A handshake for each host of the entry, at its addresses or (`forwarded`) at its Pods."""
+    """A handshake for each host of the entry, at its addresses or (`forwarded`) at its Pods.
+
+    `only`: for this host, wherever it is served, and no other.
+    """
     wanted: dict[Target, Door] = {}
     skips: list[Skip] = []
-    for door in doors.doors(cluster):
+    for door in doors.doors(cluster) if not only else doors.of_host(only, cluster):
         places = door.pods if forwarded else door.addresses
         if not places:
             skips.append(_skip(door, _nowhere(forwarded=forwarded)))
@@ -40,7 +48,7 @@ def knock(
             wanted.setdefault(_target(place, door.host), door)
     reused = {
         _target(place, reuse.opened, reuse.wanted): reuse
-        for reuse in doors.reuses(cluster)
+        for reuse in (doors.reuses(cluster) if not only else ())
         for place in (reuse.pods if forwarded else reuse.addresses)[:1]
     }
     chosen = dict(islice(wanted.items(), MOST))

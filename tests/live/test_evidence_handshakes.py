@@ -215,6 +215,48 @@ def test_an_old_certificate_is_a_finding_where_nothing_explains_it(
     assert (found["object"]["kind"], found["path"]) == ("Ingress", "/spec/tls/0/secretName")
 
 
+def served(plane: ControlPlane, *more: str) -> tuple[int, list[dict[str, Any]]]:
+    """Exit code and the hops "served" of a walk to pay.example.com."""
+    url = "https://pay.example.com/"
+    command = [sys.executable, "-m", "gwdoctor", "why", url, *more, "-o", "json"]
+    done = subprocess.run(
+        [*command, "--kubeconfig", str(plane.kubeconfig)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr
+    hops = [
+        hop
+        for step in json.loads(done.stdout)["steps"]
+        for way in step["ways"]
+        for hop in way["hops"]
+        if hop["hop"] == "served"
+    ]
+    return done.returncode, hops
+
+
+def test_a_walk_shows_the_certificate_that_is_served_beside_the_one_that_should_be(
+    plane: ControlPlane, kwok_node: str, tmp_path: Path
+) -> None:
+    load(plane, kwok_node, "healthy", **NEW)
+    with envoy_with(tmp_path, **NEW) as envoy:
+        forward(plane, "kong-edge", "kong-edge-proxy-77", {8443: envoy.listeners["https"][1]})
+        unasked = served(plane)
+        same = served(plane, *FORWARD)
+    with envoy_with(tmp_path, **OLD) as envoy:
+        forward(plane, "kong-edge", "kong-edge-proxy-77", {8443: envoy.listeners["https"][1]})
+        old = served(plane, *FORWARD)
+
+    assert unasked == (0, [])
+    assert same[0] == 0
+    assert [hop["state"] for hop in same[1]] == ["ok"]
+    assert "pay.example.com, until" in same[1][0]["says"]
+    assert old[0] == 1
+    assert [hop["state"] for hop in old[1]] == ["degraded"]
+    assert "not the one in the Secret" in old[1][0]["says"]
+
+
 def test_of_the_same_certificate_nothing_is_said(
     plane: ControlPlane, kwok_node: str, tmp_path: Path
 ) -> None:
