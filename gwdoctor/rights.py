@@ -35,6 +35,11 @@ def needed(probes: Iterable[type[Probe]]) -> dict[Kind, tuple[str, ...]]:
     }
 
 
+def of_the_api(probes: Iterable[type[Probe]]) -> list[type[Probe]]:
+    """Those that judge what the API server has, not what is observed beside it."""
+    return [probe for probe in probes if not kinds.OURS.issuperset(probe.subjects)]
+
+
 def rules(verbs_of: Mapping[Kind, tuple[str, ...]]) -> list[Manifest]:
     """Rules of a role, one for each API group and set of verbs."""
     plurals: dict[tuple[str, tuple[str, ...]], set[str]] = defaultdict(set)

@@ -41,6 +41,7 @@ def run(
     secrets = values.one_of(given.secrets, list(rights.PROFILES), "--secrets")
     running = modes(given)
     if check:
+        probes = rights.of_the_api(probes) or probes
         form = values.one_of(output or "text", ["text", "json"], "-o")
         return _check(probes, time, connection, namespaces, form)
     form = values.one_of(output or "yaml", ["yaml", "json"], "-o")

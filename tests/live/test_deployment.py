@@ -26,7 +26,7 @@ from gwdoctor.source import access
 Manifest = dict[str, Any]
 
 HOME = "gwdoctor"
-PROBES = list(catalogue().values())
+PROBES = rights.of_the_api(catalogue().values())
 EVERYTHING = deployment.Settings(
     secrets="all",
     report_to=parsed(["termination", "configmap", "openreports"]),

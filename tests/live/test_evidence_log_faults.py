@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import json
 import subprocess
 import sys
 import time
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import running_scene as running
-from testbed import ControlPlane
+from testbed import ControlPlane, measure
 from testbed.faults import FaultProxy
 
 from gwdoctor.evidence import pod_logs, signatures
@@ -124,24 +124,22 @@ def test_of_200_megabytes_only_the_end_is_read(
         file.write(f"{stamp()}{LINE}\n".encode())
     log_of_kong(plane, log)
 
-    done = subprocess.Popen(
+    cost = tmp_path / "cost.json"
+    done = subprocess.run(
         [
+            *(sys.executable, "-S", measure.__file__, str(cost)),
             *(sys.executable, "-m", "gwdoctor", "scan", "-A", "-o", "json", "--logs"),
             *("--jq", f'.findings[] | select(.check == "{CHECK}") | .confidence'),
             *("--kubeconfig", str(proxy.kubeconfig())),
         ],
-        stdout=subprocess.PIPE,
+        capture_output=True,
         text=True,
+        check=True,
     )
-    assert done.stdout is not None
-    with done.stdout as stdout:
-        told = stdout.read().strip()
-    _, _, usage = os.wait4(done.pid, 0)
-    done.returncode = 0
 
-    assert told == "certain"
+    assert done.stdout.strip() == "certain"
     assert proxy.bytes_served("pods/kong-gateway-7d9f/log") <= MOST_BYTES
-    assert usage.ru_maxrss < 250_000  # kilobytes
+    assert measure.Cost(*json.loads(cost.read_text())).peak_bytes < 200_000_000
 
 
 def test_binary_bytes_harm_nothing(plane: ControlPlane, tmp_path: Path) -> None:

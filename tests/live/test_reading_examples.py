@@ -87,7 +87,8 @@ def completed(manifest: Manifest) -> Manifest:
     add = _ADD.get(whole["kind"])
     if add is not None:
         add(whole)
-    _conditions(whole.get("status") or {})
+    if isinstance(whole.get("status"), dict):
+        _conditions(whole["status"])
     return whole
 
 
