@@ -218,6 +218,7 @@ class Cluster:
 
     def installed(self, kind: Kind) -> bool:
         """Whether the server knows this kind. Files know every kind."""
+        self._note(kind)
         return kind not in self.missing_kinds
 
     def holds(self, kind: Kind) -> bool:

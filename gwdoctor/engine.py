@@ -9,7 +9,7 @@ from dataclasses import replace
 from gwdoctor import changes, privatekeys
 from gwdoctor.cluster import Cluster, OutOfView
 from gwdoctor.evidence.weighing import refuted, weighed
-from gwdoctor.model import Finding, Report, Resource, Skip, Target
+from gwdoctor.model import Change, Finding, Report, Resource, Skip, Target
 from gwdoctor.probe import Probe
 
 
@@ -90,7 +90,7 @@ def _rooted(finding: Finding, cluster: Cluster) -> Finding:
 
     Without a fix that would write an object back from which a private key was cut.
     """
-    if finding.fix and any(privatekeys.was_cut(changes.manifest(c)) for c in finding.fix.changes):
+    if finding.fix and any(map(_writes_cut_key, finding.fix.changes)):
         by_hand = (
             f"Make this change by hand, as gwdoctor keeps no private keys: {finding.fix.title}"
         )
@@ -102,6 +102,11 @@ def _rooted(finding: Finding, cluster: Cluster) -> Finding:
         return replace(finding, root=finding.field)
     root = cluster.find(finding.field.ref)
     return replace(finding, root=root) if root is not None else finding
+
+
+def _writes_cut_key(change: Change) -> bool:
+    # the whole object first: hardly any holds one, and a manifest takes copies to make
+    return privatekeys.was_cut(change.after) and privatekeys.was_cut(changes.manifest(change))
 
 
 def _worst_first(finding: Finding) -> tuple[object, ...]:

@@ -62,9 +62,7 @@ class NoReadyEndpoint(Probe):
         if not places:
             return
         endpoints = services.endpoints(cluster, service)
-        if not endpoints or any(
-            services.is_ready(e) or e.flag("conditions", "serving") for e in endpoints
-        ):
+        if not endpoints or any(map(services.still_serves, endpoints)):
             return
         pods = sorted({e.text("targetRef", "name") for e in endpoints} - {""})
         yield self.finding(

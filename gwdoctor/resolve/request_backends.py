@@ -125,7 +125,7 @@ class Backends:
             found = services.endpoints(self._cluster, service)
         except OutOfView as hidden:
             return Hop(State.UNSEEN, "endpoints", says=hidden.gap.reason)
-        ready = {_who(e) for e in found if services.is_ready(e) or _still_serves(e)}
+        ready = {_who(e) for e in found if services.still_serves(e)}
         every = {_who(endpoint) for endpoint in found}
         state = State.OK if ready else State.BROKEN
         return Hop(state, f"{len(ready)} of {len(every)} ready")
@@ -176,8 +176,3 @@ class Backends:
 def _who(endpoint: Field) -> str:
     """One Pod counts once, also where it has an address of each family."""
     return endpoint.text("targetRef", "name") or ", ".join(endpoint.texts("addresses"))
-
-
-def _still_serves(endpoint: Field) -> bool:
-    """Ending, but still serving: proxies send there while nothing else is ready."""
-    return endpoint.flag("conditions", "serving") is True

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from gwdoctor.cluster import Cluster, OutOfView
 from gwdoctor.entry import Hop, Host, Route, State, Way
-from gwdoctor.model import Kind, Resource
 from gwdoctor.resolve.request_backends import Backends
 from gwdoctor.resolve.request_spots import Spots
 
@@ -72,10 +71,3 @@ class Draft:
             ways += [Way(listener) for listener in self.idle.get(name, ())]
             found.append(Host(name, State.OK, ways))
         return found
-
-    def seen(self, kind: Kind) -> Sequence[Resource]:
-        """What is seen of a kind; what is not seen is told by those who would lead there."""
-        try:
-            return self.cluster[kind]
-        except OutOfView:
-            return ()

@@ -68,7 +68,7 @@ def _certificates(draft: Draft) -> None:
     for secret, hops in served.items():
         for hop in {id(hop): hop for hop in hops}.values():
             spots.add(_whole(kinds.SECRET, *secret), hop, whole=True)
-    for writer in draft.seen(kinds.CERTIFICATE):
+    for writer in draft.cluster.seen(kinds.CERTIFICATE):
         for hop in served.get((writer.namespace, writer.text("spec", "secretName")), ()):
             spots.add(writer, hop, whole=True)
 

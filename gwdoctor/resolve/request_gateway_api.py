@@ -23,7 +23,7 @@ _REFUSALS = {
 def add_routes(draft: Draft) -> None:
     """The routes, with the listeners that take them."""
     for kind in gateway_api.ROUTES:
-        for route in draft.seen(kind):
+        for route in draft.cluster.seen(kind):
             try:
                 parents = gateway_api.parents(route, draft.cluster)
             except OutOfView as hidden:
@@ -163,7 +163,7 @@ def _listener_names(cluster: Cluster) -> frozenset[tuple[Resource, int | None, s
 
 def add_listeners(draft: Draft) -> None:
     """Then the listeners that have a name and no route for it."""
-    for gateway in draft.seen(kinds.GATEWAY):
+    for gateway in draft.cluster.seen(kinds.GATEWAY):
         try:
             listeners = gateway_api.all_listeners(gateway, draft.cluster)
         except OutOfView:

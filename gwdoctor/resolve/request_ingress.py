@@ -13,7 +13,7 @@ from gwdoctor.resolve.request_draft import Draft
 
 def add(draft: Draft) -> None:
     """The rules of Ingresses, by host; the class stands for the listener."""
-    for found in draft.seen(kinds.INGRESS):
+    for found in draft.cluster.seen(kinds.INGRESS):
         if ingress.is_acme_solver(found):
             continue
         by_host: dict[str, list[ingress.Backend]] = {}

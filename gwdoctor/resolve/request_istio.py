@@ -23,7 +23,7 @@ def add(draft: Draft) -> None:
     try:
         workloads = istio_gateways.workloads(cluster)
     except OutOfView as hidden:
-        for gateway in draft.seen(kinds.ISTIO_GATEWAY):
+        for gateway in draft.cluster.seen(kinds.ISTIO_GATEWAY):
             for server in istio_gateways.servers_of(gateway):
                 listener = _server(draft, server)
                 for name in server.names:

@@ -50,6 +50,11 @@ def is_ready(endpoint: Field) -> bool:
     return endpoint.flag("conditions", "ready") is not False
 
 
+def still_serves(endpoint: Field) -> bool:
+    """Ready, or ending but still serving: proxies send there while nothing else is ready."""
+    return is_ready(endpoint) or endpoint.flag("conditions", "serving") is True
+
+
 def endpoints(cluster: Cluster, service: Resource) -> tuple[Field, ...]:
     """All endpoints of a Service, ready or not. Raises OutOfView where its slices may be hidden."""
     cluster.within(kinds.ENDPOINT_SLICE, service.namespace)

@@ -81,27 +81,13 @@ class Keeper:
 
     def apply(self, manifest: Manifest) -> None:
         """Write a report as a whole, by server-side apply."""
-        metadata = manifest["metadata"]
-        path = _path(
-            manifest["apiVersion"],
-            manifest["kind"],
-            metadata.get("namespace", ""),
-            metadata["name"],
-        )
         query = {"fieldManager": FIELD_MANAGER, "force": "true"}
-        self._connection.write("PATCH", path, query, manifest, content=_APPLY)
+        self._connection.write("PATCH", _path_of(manifest), query, manifest, content=_APPLY)
 
     def delete(self, manifest: Mapping[str, Any]) -> None:
         """Take away a report that is out of date."""
-        metadata = manifest["metadata"]
-        path = _path(
-            manifest["apiVersion"],
-            manifest["kind"],
-            metadata.get("namespace", ""),
-            metadata["name"],
-        )
         try:
-            self._connection.write("DELETE", path, {}, None)
+            self._connection.write("DELETE", _path_of(manifest), {}, None)
         except Trouble as trouble:
             if trouble.status != 404:
                 raise
@@ -123,6 +109,12 @@ def _path(api_version: str, kind: str, namespace: str, name: str = "") -> str:
     root = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
     where = ["namespaces", quote(namespace, "")] if namespace else []
     return "/".join([root, *where, plural, *([quote(name, "")] if name else [])])
+
+
+def _path_of(manifest: Mapping[str, Any]) -> str:
+    metadata = manifest["metadata"]
+    namespace, name = metadata.get("namespace", ""), metadata["name"]
+    return _path(manifest["apiVersion"], manifest["kind"], namespace, name)
 
 
 def _decoded(body: bytearray, form: Any) -> Any:

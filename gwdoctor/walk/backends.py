@@ -250,7 +250,7 @@ def endpoints(service: Resource, port: Field | None, cluster: Cluster) -> Hop:
         for endpoint in one.each("endpoints"):
             who = endpoint.text("targetRef", "name") or ", ".join(endpoint.texts("addresses"))
             every.add(who)
-            if offers and (services.is_ready(endpoint) or _still_serves(endpoint)):
+            if offers and services.still_serves(endpoint):
                 ready.add(who)
     if not every:
         says = "none: " + (
@@ -261,11 +261,6 @@ def endpoints(service: Resource, port: Field | None, cluster: Cluster) -> Hop:
     if not ready and port is not None:
         says += f" for port {port.number('port')}"
     return Hop("endpoints", says, selector, State.OK if ready else State.BROKEN, spots=(service,))
-
-
-def _still_serves(endpoint: Field) -> bool:
-    """Ending, but still serving: proxies send there while nothing else is ready."""
-    return endpoint.flag("conditions", "serving") is True
 
 
 # --- what is spoken ----------------------------------------------------------------------
