@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from gwdoctor import kinds
-from gwdoctor.cluster import Cluster, OutOfView
-from gwdoctor.model import Field, Kind, Ref, Resource
+from gwdoctor.cluster import Cluster
+from gwdoctor.model import Field, Ref, Resource
 from gwdoctor.resolve import gateway_api, hosts, istio_gateways, services
 
 Address = tuple[str, int]
@@ -101,12 +101,12 @@ def routed(host: str, cluster: Cluster) -> Sequence[Resource]:
 
 def _routed(cluster: Cluster) -> Mapping[str, Sequence[Resource]]:
     found: dict[str, list[Resource]] = defaultdict(list)
-    for ingress in _seen(cluster, kinds.INGRESS):
+    for ingress in cluster.seen(kinds.INGRESS):
         for rule in ingress.each("spec", "rules"):
             if rule.text("host"):
                 found[rule.text("host").lower()].append(ingress)
     for kind in (kinds.HTTP_ROUTE, kinds.GRPC_ROUTE):
-        for route in _seen(cluster, kind):
+        for route in cluster.seen(kind):
             for host in route.texts("spec", "hostnames"):
                 found[host.lower()].append(route)
     return found
@@ -119,15 +119,11 @@ def servers(pod: Resource | Ref, host: str, cluster: Cluster) -> Sequence[Field]
     """
     found: dict[Field, tuple[bool, int]] = {}
     for field, names in _tls_servers(pod.namespace, pod.name, cluster):
-        fitting = [_exactness(name) for name in names if hosts.suffix_covers(name, host)]
+        fitting = [hosts.specificity(name) for name in names if hosts.suffix_covers(name, host)]
         if fitting:
             found[field] = max(fitting)
     best = max(found.values(), default=None)
     return tuple(field for field, exactness in found.items() if exactness == best)
-
-
-def _exactness(pattern: str) -> tuple[bool, int]:
-    return not pattern.startswith("*"), len(pattern)
 
 
 def _tls_servers(
@@ -157,10 +153,3 @@ def _gateways_of(namespace: str, name: str, cluster: Cluster) -> Iterator[Resour
             if gateway is not None:
                 yield gateway
             return
-
-
-def _seen(cluster: Cluster, kind: Kind) -> Sequence[Resource]:
-    try:
-        return cluster[kind]
-    except OutOfView:
-        return ()

@@ -21,12 +21,8 @@ def of(cluster: Cluster) -> list[CertificateEnd]:
 
 
 def _seen(cluster: Cluster) -> list[CertificateEnd]:
-    try:
-        secrets = cluster[kinds.SECRET]
-    except OutOfView:
-        return []
     found = []
-    for secret in secrets:
+    for secret in cluster.seen(kinds.SECRET):
         presented = credentials.presented(secret, cluster)
         if presented is None:
             continue

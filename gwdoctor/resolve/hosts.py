@@ -79,3 +79,8 @@ def intersection(first: str, second: str) -> str | None:
 def registrable(host: str) -> str:
     """A rough "site" of a name: its last two labels. For severity only, never for a verdict."""
     return ".".join(host.lower().rstrip(".").rsplit(".", 2)[-2:])
+
+
+def specificity(pattern: str) -> tuple[bool, int]:
+    """Sorts host patterns: an exact name above wildcards, a longer above a shorter, "" last."""
+    return (bool(pattern) and not pattern.startswith("*"), len(pattern))

@@ -88,11 +88,6 @@ class Match:
 _WORDS = {"Exact": "path exactly", "PathPrefix": "path under", "RegularExpression": "path like"}
 
 
-def specificity(pattern: str) -> tuple[bool, int]:
-    """Sorts host patterns: an exact name above wildcards, a longer above a shorter, "" last."""
-    return (bool(pattern) and not pattern.startswith("*"), len(pattern))
-
-
 def matches(route: Resource, hostname: str, request: Request) -> Iterator[Match]:
     """Every match of a route, and whether the request passes it."""
     rules = route.each("spec", "rules")
@@ -285,4 +280,4 @@ def _rewrite(part: Field, match: Match, request: Request) -> str:
 def best_host(names: Iterable[str], host: str) -> str | None:
     """The most specific of these patterns that covers a host; "" is any; None where none does."""
     fitting = [name for name in names if not name or hosts.suffix_covers(name, host)]
-    return max(fitting, key=specificity, default=None)
+    return max(fitting, key=hosts.specificity, default=None)

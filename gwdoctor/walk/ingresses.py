@@ -100,7 +100,7 @@ def _through(plane: Plane, request: Request, cluster: Cluster) -> Way | None:
         (one for one in plane.members if one.has("spec", "defaultBackend")),
         key=lambda one: (one.created or "~", one.ref),
     )
-    hostname = max(by_host, key=http_rules.specificity, default=None)
+    hostname = max(by_host, key=hosts.specificity, default=None)
     if hostname is None and not defaults:
         return None
     known = f" ({plane.controller})" if plane.controller else ""

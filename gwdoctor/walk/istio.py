@@ -113,7 +113,7 @@ def choose(servers: Sequence[Server], request: Request) -> Server | None:
 
 def _specificity(server: Server, name: str) -> tuple[bool, int]:
     fitting = [n for n in server.names if n == "*" or hosts.suffix_covers(n, name)]
-    return max((http_rules.specificity("" if n == "*" else n) for n in fitting), default=(False, 0))
+    return max((hosts.specificity("" if n == "*" else n) for n in fitting), default=(False, 0))
 
 
 def _name(workload: Workload) -> str:
@@ -300,7 +300,7 @@ def _bytes(
                 names = match.texts("sniHosts") if section == "tls" else ("*",)
                 fitting = [n for n in names if n == "*" or hosts.suffix_covers(n, request.sni)]
                 if fitting:
-                    best = max(http_rules.specificity("" if n == "*" else n) for n in fitting)
+                    best = max(hosts.specificity("" if n == "*" else n) for n in fitting)
                     found.append((best, route, rule))
     if not found:
         asked = request.sni or request.host

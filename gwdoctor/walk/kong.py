@@ -206,7 +206,7 @@ def _certificate(plane: Plane, request: Request, cluster: Cluster) -> list[Hop]:
                 continue
             fitting = http_rules.best_host((n.lower() for n in entry.texts("hosts") if n), name)
             if fitting is not None:
-                exact, length = http_rules.specificity(fitting)
+                exact, length = hosts.specificity(fitting)
                 order = (not exact, -length, 0, one.created or "~", one.ref)
                 offers.append(
                     (order, entry.at("secretName"), one.namespace, entry.text("secretName"))
@@ -219,7 +219,7 @@ def _certificate(plane: Plane, request: Request, cluster: Cluster) -> list[Hop]:
             if pattern and not hosts.suffix_covers(pattern, name):
                 continue
             references = listener.field.each("tls", "certificateRefs")
-            exact, length = http_rules.specificity(pattern)
+            exact, length = hosts.specificity(pattern)
             order = (not exact, -length, 1, gateway.created or "~", gateway.ref)
             for reference in references[:1]:
                 namespace = reference.text("namespace") or listener.owner.namespace

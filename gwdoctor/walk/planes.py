@@ -18,7 +18,6 @@ from gwdoctor.resolve import (
     kong,
 )
 from gwdoctor.resolve.gateway_api import Listener, Parent
-from gwdoctor.walk import http_rules
 from gwdoctor.walk.hops import Hop, elsewhere, unseen
 from gwdoctor.walk.request import Request
 
@@ -172,7 +171,7 @@ def choose(
     ]
     spoken = ("HTTPS", "TLS", "TCP") if request.is_tls and not ends_before else ("HTTP", "TCP")
     right = [one for one in fitting if one.protocol in spoken] or fitting
-    return max(right, key=lambda one: http_rules.specificity(one.hostname), default=None)
+    return max(right, key=lambda one: hosts.specificity(one.hostname), default=None)
 
 
 def addresses(gateway: Resource, cluster: Cluster) -> tuple[str, ...]:

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from gwdoctor import kinds
 from gwdoctor.cluster import Cluster, OutOfView
 from gwdoctor.entry import State
+from gwdoctor.evidence import shown as showing
+from gwdoctor.evidence.cleaning import clean
 from gwdoctor.model import Field, Resource
 from gwdoctor.resolve import certificates
 from gwdoctor.walk.hops import Hop, Walk, Way
@@ -44,9 +46,9 @@ def _behind(way: Way) -> int:
 
 def _hop(shown: Resource, cluster: Cluster) -> Hop:
     address, problem = shown.text("address"), shown.text("problem")
-    leaf = next(iter(shown.each("certificates")), None)
+    leaf = showing.leaf(shown)
     if problem or leaf is None:
-        said = f" ({shown.text('told')})" if shown.text("told") else ""
+        said = f" ({clean(shown.text('told'))})" if shown.text("told") else ""
         return Hop("served", f"{address}: {problem or 'no certificate'}{said}", state=State.BROKEN)
     names = certificates.names(leaf)
     told = ", ".join(names[:3]) + (" ..." if len(names) > 3 else "")
