@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from gwdoctor.model import Kind, Metadata
+from gwdoctor.model import BulkMetadata, Kind, Metadata
 
 # --- views -------------------------------------------------------------------------------
 
@@ -29,17 +29,6 @@ class MetadataOnly(msgspec.Struct, omit_defaults=True):
     """For kinds whose names, labels and annotations say all (PartialObjectMetadata)."""
 
     metadata: Metadata
-
-
-class BulkMetadata(msgspec.Struct, omit_defaults=True):
-    """What is kept of `metadata` where there are very many objects, which only their labels join."""
-
-    name: str = ""
-    namespace: str | None = None
-    creationTimestamp: str | None = None
-    deletionTimestamp: str | None = None
-    labels: dict[str, str] | None = None
-    annotations: dict[str, str] | None = None
 
 
 class BulkMetadataOnly(msgspec.Struct, omit_defaults=True):

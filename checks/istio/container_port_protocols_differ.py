@@ -88,7 +88,7 @@ def _key(service: Resource, port: Field, cluster: Cluster) -> _Key:
 def _by_target(cluster: Cluster) -> Mapping[_Key, Sequence[Field]]:
     """Ports of Services with one selector by the container port, oldest Service first."""
     index: dict[_Key, list[Field]] = defaultdict(list)
-    for service in sorted(cluster[kinds.SERVICE], key=istio_mesh.age):
+    for service in istio_mesh.by_age(cluster, kinds.SERVICE):
         if service.labels("spec", "selector"):
             for port in service.each("spec", "ports"):
                 key = _key(service, port, cluster)

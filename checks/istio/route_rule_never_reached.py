@@ -1,7 +1,9 @@
 """A rule of a VirtualService that stands behind one that takes everything."""
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
 
 from gwdoctor import Cluster, Confidence, Field, Finding, Fix, Probe, Resource, Severity, kinds
 
@@ -59,8 +61,10 @@ class RouteRuleNeverReached(Probe):
     def check(self, route: Resource, cluster: Cluster) -> Iterator[Finding]:
         """The first rule behind one that takes all, and every rule that says nothing new."""
         for section in ("http", "tls", "tcp"):
-            seen: dict[str, Field] = {}
-            rules = list(route.each("spec", section))
+            seen: dict[bytes, Field] = {}
+            rules = route.each("spec", section)
+            if len(rules) < 2:
+                continue
             for number, rule in enumerate(rules):
                 matches = [_key(match) for match in rule.each("match")]
                 if matches and all(match in seen for match in matches):
@@ -80,7 +84,9 @@ class RouteRuleNeverReached(Probe):
             advice="Delete this rule, or make its match narrower and move it before the other",
         )
 
-    def _behind(self, route: Resource, section: str, taker: Field, behind: list[Field]) -> Finding:
+    def _behind(
+        self, route: Resource, section: str, taker: Field, behind: Sequence[Field]
+    ) -> Finding:
         fix = None
         if not any(_takes_all(rule) for rule in behind):
             entries = route.manifest()["spec"][section]
@@ -104,14 +110,17 @@ class RouteRuleNeverReached(Probe):
 
 def _takes_all(rule: Field) -> bool:
     """Without a match, or with one that is the prefix `/` and nothing else."""
-    matches = list(rule.each("match"))
-    return not matches or any(_key(match) == _EVERYTHING for match in matches)
+    matches = rule.each("match")
+    return not matches or any(_tests(match) == _EVERYTHING for match in matches)
 
 
-_EVERYTHING = '{"uri": {"prefix": "/"}}'
+_EVERYTHING = {"uri": {"prefix": "/"}}
 
 
-def _key(match: Field) -> str:
+def _tests(match: Field) -> dict[str, Any]:
     """All that a match tests, its name left out."""
-    tests = {key: field.value for key, field in match.entries() if key != "name"}
-    return json.dumps(tests, sort_keys=True, default=str)
+    return {key: field.value for key, field in match.entries() if key != "name"}
+
+
+def _key(match: Field) -> bytes:
+    return msgspec.json.encode(_tests(match), order="deterministic")

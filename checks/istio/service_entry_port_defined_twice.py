@@ -83,7 +83,7 @@ def _meet(entry: Resource, other: Resource, cluster: Cluster) -> bool:
 
 def _by_port(cluster: Cluster) -> Mapping[tuple[str, int | None], Sequence[tuple[Resource, Field]]]:
     index: dict[tuple[str, int | None], list[tuple[Resource, Field]]] = defaultdict(list)
-    for entry in sorted(cluster[kinds.SERVICE_ENTRY], key=istio_mesh.age):
+    for entry in istio_mesh.by_age(cluster, kinds.SERVICE_ENTRY):
         for host in dict.fromkeys(host.lower() for host in entry.texts("spec", "hosts")):
             for port in entry.each("spec", "ports"):
                 index[host, port.number("number")].append((entry, port))

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from gwdoctor import Cluster, Finding, Probe, Resource, Severity, kinds
-from gwdoctor.resolve import istio_mesh, istio_routes, istio_subsets
+from gwdoctor.resolve import istio_routes, istio_subsets
 
 
 class SubsetNotDeclared(Probe):
@@ -68,11 +68,11 @@ class SubsetNotDeclared(Probe):
         """Each subset of its destinations that its clients do not know."""
         told: set[tuple[str, str]] = set()
         for destination in istio_routes.destinations(route):
-            host = istio_mesh.fqdn(
-                destination.host, route.namespace, istio_mesh.mesh(cluster).domain
-            )
+            if not destination.subset:
+                continue
+            host = istio_routes.full_host(destination, cluster)
             key = host, destination.subset
-            if not destination.subset or key in told:
+            if key in told:
                 continue
             told.add(key)
             namespace = istio_subsets.home(host, cluster)

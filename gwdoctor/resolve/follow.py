@@ -231,7 +231,7 @@ def controllers(cluster: Cluster) -> Iterator[Want]:
 
 
 def _is_controller(pod: Resource) -> bool:
-    labels = pod.labels("metadata", "labels")
+    labels = pod.own_labels
     for key, values in _CONTROLLERS.items():
         if key in labels and (not values or labels[key] in values):
             return True

@@ -98,7 +98,7 @@ def _texts(value: Any) -> tuple[str, ...]:
 # --- names -------------------------------------------------------------------------------
 
 
-def fqdn(host: str, namespace: str, domain: str = "cluster.local") -> str:
+def full_host(host: str, namespace: str, cluster: Cluster) -> str:
     """A host as Istio reads it in a resource of this namespace: only a name without a dot grows.
 
     `web.default` and `web.default.svc` stay as they are, and name no Kubernetes Service.
@@ -106,7 +106,7 @@ def fqdn(host: str, namespace: str, domain: str = "cluster.local") -> str:
     host = host.lower().rstrip(".")
     if not host or "." in host or host.startswith("*"):
         return host
-    return f"{host}.{namespace}.svc.{domain}"
+    return f"{host}.{namespace}.svc.{mesh(cluster).domain}"
 
 
 def service_key(host: str, namespace: str, cluster: Cluster) -> tuple[str, str] | None:
@@ -114,11 +114,11 @@ def service_key(host: str, namespace: str, cluster: Cluster) -> tuple[str, str] 
 
     Where the cluster domain could not be read, anything after `.svc.` is taken for it.
     """
-    settings = mesh(cluster)
-    name, _, rest = fqdn(host, namespace, settings.domain).partition(".")
+    name, _, rest = full_host(host, namespace, cluster).partition(".")
     owner, _, suffix = rest.partition(".")
     if not (name and owner) or "*" in name:
         return None
+    settings = mesh(cluster)
     if suffix == f"svc.{settings.domain}":
         return owner, name
     if suffix.startswith("svc.") and not settings.domain_seen:
@@ -131,11 +131,11 @@ def service_of(host: str, namespace: str, cluster: Cluster) -> Resource | None:
 
     Reads SERVICE and CONFIG_MAP. Raises OutOfView where the Service may exist unseen.
     """
-    return cluster.derive(_service_of, host, namespace)
+    return cluster.derive(_service_of, full_host(host, namespace, cluster))
 
 
-def _service_of(cluster: Cluster, host: str, namespace: str) -> Resource | None:
-    key = service_key(host, namespace, cluster)
+def _service_of(cluster: Cluster, host: str) -> Resource | None:
+    key = service_key(host, "", cluster)
     return cluster.get(kinds.SERVICE, *key) if key else None
 
 
@@ -197,6 +197,15 @@ def is_exported(resource: Resource, namespace: str, cluster: Cluster) -> bool:
 def age(resource: Resource) -> tuple[str, str, str]:
     """The order in which istiod takes resources: oldest first, then by name and namespace."""
     return resource.created, resource.name, resource.namespace
+
+
+def by_age(cluster: Cluster, kind: Kind) -> Sequence[Resource]:
+    """What is seen of a kind, in that order. Raises OutOfView where none of it can be seen."""
+    return cluster.derive(_by_age, kind)
+
+
+def _by_age(cluster: Cluster, kind: Kind) -> Sequence[Resource]:
+    return sorted(cluster[kind], key=age)
 
 
 # --- membership --------------------------------------------------------------------------

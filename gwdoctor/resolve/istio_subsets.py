@@ -84,11 +84,10 @@ def routed(cluster: Cluster) -> Mapping[tuple[str, str], Sequence[istio_routes.D
 
 
 def _routed(cluster: Cluster) -> Mapping[tuple[str, str], Sequence[istio_routes.Destination]]:
-    domain = istio_mesh.mesh(cluster).domain
     found: dict[tuple[str, str], list[istio_routes.Destination]] = defaultdict(list)
     for owner in cluster[kinds.VIRTUAL_SERVICE]:
         for destination in istio_routes.destinations(owner):
             if destination.subset and destination.weight and not destination.is_mirror:
-                host = istio_mesh.fqdn(destination.host, owner.namespace, domain)
+                host = istio_routes.full_host(destination, cluster)
                 found[host, destination.subset].append(destination)
     return found
