@@ -3,9 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import msgspec
-
 from gwdoctor import Cluster, Confidence, Field, Finding, Fix, Probe, Resource, Severity, kinds
+from gwdoctor.resolve import http_matches
 
 
 class RouteRuleNeverReached(Probe):
@@ -61,7 +60,7 @@ class RouteRuleNeverReached(Probe):
     def check(self, route: Resource, cluster: Cluster) -> Iterator[Finding]:
         """The first rule behind one that takes all, and every rule that says nothing new."""
         for section in ("http", "tls", "tcp"):
-            seen: dict[bytes, Field] = {}
+            seen: dict[str, Field] = {}
             rules = route.each("spec", section)
             if len(rules) < 2:
                 continue
@@ -122,5 +121,5 @@ def _tests(match: Field) -> dict[str, Any]:
     return {key: field.value for key, field in match.entries() if key != "name"}
 
 
-def _key(match: Field) -> bytes:
-    return msgspec.json.encode(_tests(match), order="deterministic")
+def _key(match: Field) -> str:
+    return http_matches.canonical(_tests(match))
