@@ -182,7 +182,7 @@ def _is_shadowed(rule: Field, route: Resource, listener: Listener, cluster: Clus
     )
 
 
-def bound_to_clearcanonical(
+def bound_to_clear_text(
     route: Resource, parent: Parent, cluster: Cluster, scheme_of: Callable[[Listener], str]
 ) -> Fix | None:
     """The route bound to the listener where its redirect is needed, by sectionName.
