@@ -230,13 +230,6 @@ def test_gateway_pods_are_read_whole_where_they_are() -> None:
     assert wanted(cluster, kinds.POD_WHOLE) == set()
 
 
-def test_a_scan_of_some_namespaces_asks_for_gateway_pods_where_they_are_seen() -> None:
-    namespaces = ["shop", "istio-system"]
-    cluster = picture(ISTIO, asked=GATEWAY_PODS, namespaces=namespaces)
-
-    assert searched(cluster, kinds.POD_WHOLE) == {("istio-system", "istio=ingress")}
-
-
 def test_the_pods_of_many_gateways_are_asked_for_together() -> None:
     several = "".join(
         f"""---

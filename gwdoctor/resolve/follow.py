@@ -270,7 +270,7 @@ def istio_gateway_pods(cluster: Cluster) -> Iterator[Want]:
         if not (_is_asked(kinds.POD, cluster) and cluster.sees(kinds.POD)):
             yield Want(kinds.POD_WHOLE, labels=selector)
             yield Want(kinds.POD, labels=selector)
-        elif len(labels) == 1 and all(labels.values()) and cluster.namespaces is None:
+        elif len(labels) == 1 and all(labels.values()):
             if cluster.select(kinds.POD, labels):
                 for key, value in labels.items():
                     together[key].add(value)
