@@ -75,9 +75,6 @@ class Ref:
     name: str
     version: str = field(default="", compare=False)
 
-    def __hash__(self) -> int:  # answers are kept by it: without the kind, which rarely tells apart
-        return hash((self.name, self.namespace))
-
     @property
     def api_version(self) -> str:
         """`group/version`, as in a manifest."""
@@ -102,7 +99,6 @@ class Metadata(BulkMetadata, omit_defaults=True):
     """What is kept of `metadata`: everything a check or a fix uses, so not `managedFields`."""
 
     generation: int | None = None
-    uid: str | None = None
     ownerReferences: list[dict[str, Any]] | None = None  # noqa: N815
 
 
@@ -134,8 +130,8 @@ class Field(msgspec.Struct, frozen=True, eq=False):
     def __ne__(self, other: object) -> bool:
         return not self == other  # a Struct's own compares identity
 
-    def __hash__(self) -> int:
-        return hash((self.ref, self.path))
+    def __hash__(self) -> int:  # answers are kept by it: the kind rarely tells two apart
+        return hash((self.ref.namespace, self.ref.name, self.path))
 
     # Checks ask these millions of times a scan: hence no call between a question and its answer
     # where all on the way are mappings.
@@ -266,7 +262,7 @@ class Resource(Field, frozen=True, eq=False):
         plain: dict[str, Any] = msgspec.to_builtins(self.value)
         plain = copy.deepcopy({key: value for key, value in plain.items() if value is not None})
         plain.pop("status", None)
-        for key in ("creationTimestamp", "deletionTimestamp", "generation", "uid"):
+        for key in ("creationTimestamp", "deletionTimestamp", "generation"):
             plain["metadata"].pop(key, None)
         head = {"apiVersion": self.ref.api_version, "kind": self.ref.kind.name}
         return {**head, **{k: v for k, v in plain.items() if k not in head}}

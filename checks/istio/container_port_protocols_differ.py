@@ -94,4 +94,4 @@ def _by_target(cluster: Cluster) -> Mapping[_Key, Sequence[Field]]:
                 key = _key(service, port, cluster)
                 if key[2] is not None:
                     index[key].append(port)
-    return index
+    return {key: ports for key, ports in index.items() if len(ports) > 1}

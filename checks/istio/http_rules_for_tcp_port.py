@@ -48,9 +48,7 @@ class HttpRulesForTcpPort(Probe):
     def check(self, route: Resource, cluster: Cluster) -> Iterator[Finding]:
         """HTTP rules for sidecars, and a Service without a port that they hold for."""
         rules = route.at("spec", "http")
-        if not any(route.each("spec", "http")) or not istio_virtual_services.is_bound_to_mesh(
-            route
-        ):
+        if not rules.value or not istio_virtual_services.is_bound_to_mesh(route):
             return
         for host in route.texts("spec", "hosts"):
             service = istio_mesh.service_of(host, route.namespace, cluster)

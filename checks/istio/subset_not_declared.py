@@ -67,6 +67,7 @@ class SubsetNotDeclared(Probe):
     def check(self, route: Resource, cluster: Cluster) -> Iterator[Finding]:
         """Each subset of its destinations that its clients do not know."""
         told: set[tuple[str, str]] = set()
+        known: dict[str, frozenset[str]] = {}
         for destination in istio_routes.destinations(route):
             if not destination.subset:
                 continue
@@ -78,8 +79,10 @@ class SubsetNotDeclared(Probe):
             namespace = istio_subsets.home(host, cluster)
             if namespace is None:
                 continue  # the host itself is unknown: another check
-            clients = istio_subsets.client_namespaces(route, cluster)
-            if istio_subsets.declared(cluster, clients, host, namespace, destination.subset):
+            if host not in known:
+                clients = istio_subsets.client_namespaces(route, cluster)
+                known[host] = istio_subsets.known(cluster, clients, host, namespace)
+            if destination.subset in known[host]:
                 continue
             elsewhere = next(istio_subsets.declaring(cluster, host, destination.subset), None)
             if elsewhere is not None:

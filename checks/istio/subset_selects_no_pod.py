@@ -66,6 +66,7 @@ class SubsetSelectsNoPod(Probe):
             pods = services.pods(cluster, service)
             if not pods:
                 return
+            labels_of = [pod.own_labels for pod in pods]
             host = istio_mesh.host_of(service, cluster)
             for subset in subsets:
                 wanted = {
@@ -73,7 +74,7 @@ class SubsetSelectsNoPod(Probe):
                     for key, value in subset.labels("labels").items()
                     if not key.startswith(istio_subsets.TOPOLOGY)
                 }
-                if any(wanted.items() <= pod.own_labels.items() for pod in pods):
+                if any(wanted.items() <= carried.items() for carried in labels_of):
                     continue
                 name = subset.text("name")
                 routes = istio_subsets.routed(cluster).get((host, name), ())

@@ -103,10 +103,12 @@ def full_host(host: str, namespace: str, cluster: Cluster) -> str:
 
     `web.default` and `web.default.svc` stay as they are, and name no Kubernetes Service.
     """
-    host = host.lower().rstrip(".")
-    if not host or "." in host or host.startswith("*"):
-        return host
-    return f"{host}.{namespace}.svc.{mesh(cluster).domain}"
+    plain = host.lower().rstrip(".")
+    if plain == host:
+        plain = host  # thousands of them are kept: not as a copy each
+    if not plain or "." in plain or plain.startswith("*"):
+        return plain
+    return f"{plain}.{namespace}.svc.{mesh(cluster).domain}"
 
 
 def service_key(host: str, namespace: str, cluster: Cluster) -> tuple[str, str] | None:

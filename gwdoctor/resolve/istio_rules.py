@@ -20,10 +20,6 @@ ANYWHERE = "*"
 
 def host_of(rule: Resource, cluster: Cluster) -> str:
     """The host of a DestinationRule, short names grown to full ones."""
-    return cluster.derive(_host_of, rule)
-
-
-def _host_of(cluster: Cluster, rule: Resource) -> str:
     return istio_mesh.full_host(rule.text("spec", "host"), rule.namespace, cluster)
 
 
@@ -49,12 +45,6 @@ def selected(
     workloadSelector are left out: they are for some clients only. `client_namespace` may be
     ANYWHERE. Raises OutOfView where a namespace that comes first may hide one.
     """
-    return cluster.derive(_selected, client_namespace, host, service_namespace)
-
-
-def _selected(
-    cluster: Cluster, client_namespace: str, host: str, service_namespace: str
-) -> Sequence[Resource]:
     root = istio_mesh.mesh(cluster).root_namespace
     if client_namespace not in (ANYWHERE, root):
         found = _in_namespace(cluster, client_namespace, host)
