@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 
 from gwdoctor import changes, privatekeys
+from gwdoctor.alarm import TimeUp, ringing
 from gwdoctor.cluster import Cluster, OutOfView
 from gwdoctor.evidence.weighing import refuted, weighed
 from gwdoctor.model import Change, Finding, Report, Resource, Skip, Target
 from gwdoctor.probe import Probe
+
+#: Of the time that is left when a check begins it may take so much.
+SHARE = 0.25
 
 
 def scan(
@@ -18,13 +23,14 @@ def scan(
     probes: Collection[type[Probe]],
     *,
     target: Target | None = None,
-    out_of_time: Callable[[], bool] = lambda: False,
+    left: Callable[[], float] = lambda: math.inf,
     timings: dict[str, float] | None = None,
     earlier: Report | None = None,
 ) -> Report:
     """Everything these probes have to say, worst first.
 
-    `out_of_time` is asked before each probe; those that were not run are listed.
+    `left` tells how many seconds there are; no probe may take more than SHARE of them. Those that
+    were not run, or not to their end, are listed.
     `timings`, if given, receives the seconds that each check took. `earlier` is what other probes
     have said: these go on from it, and what they observe may prove it.
     """
@@ -36,13 +42,20 @@ def scan(
         if not any(cluster.may_hold(kind) for kind in probe.subjects):
             inapplicable.append(probe.id())
             continue
-        if out_of_time():
+        share = left() * SHARE
+        if share <= 0:
             incomplete = True
             skips.append(Skip(check=probe.id(), reason="the deadline of the run had passed"))
             continue
         started = time.perf_counter()
         run.append(probe.id())
-        _run(probe, cluster, findings, skips)
+        try:
+            with ringing(share):
+                _run(probe, cluster, findings, skips)
+        except TimeUp:
+            incomplete = True
+            reason = f"it was ended after {share:.1f} s, its share of the time (--timeout)"
+            skips.append(Skip(check=probe.id(), reason=reason))
         skips += _blind_spots(probe, cluster)
         if timings is not None:
             timings[probe.id()] = time.perf_counter() - started

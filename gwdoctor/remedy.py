@@ -6,6 +6,7 @@ its old status is kept, and its generation is raised, as the API server would do
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
@@ -59,8 +60,11 @@ class Prover:
         """How many objects the picture holds."""
         return len(self._cluster)
 
-    def prove(self, finding: Finding) -> Proof:
-        """What becomes of this finding, and of all others, by its fix."""
+    def prove(self, finding: Finding, left: Callable[[], float] = lambda: math.inf) -> Proof:
+        """What becomes of this finding, and of all others, by its fix.
+
+        `left` tells how many seconds there are.
+        """
         changes = finding.fix.changes if finding.fix else ()
         if not changes:
             return Proof(unknown=(_BY_COMMANDS,))
@@ -71,11 +75,11 @@ class Prover:
             picture, probes = self.changed(finding)
         except decode.BadObject as error:
             return Proof(unknown=(f"the object could not be read after it: {error}",))
-        report = scan(picture, probes)
-        left = {one.id for one in report.findings}
+        report = scan(picture, probes, left=left)
+        standing = {one.id for one in report.findings}
         return Proof(
-            clears=finding.id not in left,
-            opens=tuple(sorted(left - self._stood)),
+            clears=finding.id not in standing,
+            opens=tuple(sorted(standing - self._stood)),
             unknown=tuple(
                 dict.fromkeys(s.reason for s in report.skips if _key(s) not in self._hidden)
             ),
@@ -119,11 +123,11 @@ class Budget:
     objects: int | None = None
     seconds: float | None = None
     expected: float = 0.0  #: seconds that the next proof takes, about
-    out_of_time: Callable[[], bool] = lambda: False
+    left: Callable[[], float] = lambda: math.inf  #: seconds till the deadline of the run
 
     def refusal(self, size: int) -> str:
         """Why one more proof, in a picture of this size, cannot be paid; empty if it can."""
-        if self.out_of_time():
+        if self.left() <= 0:
             return _OUT_OF_TIME
         if self.objects is not None:
             if size > self.objects:
@@ -157,7 +161,7 @@ def _proven(finding: Finding, prover: Prover, budget: Budget) -> Finding:
         proof = Proof(unknown=(refusal,))
     else:
         started = time.perf_counter()
-        proof = prover.prove(finding)
+        proof = prover.prove(finding, budget.left)
         budget.spent(time.perf_counter() - started)
     return replace(finding, fix=replace(finding.fix, proof=proof))
 

@@ -14,6 +14,7 @@ LAYERS = [
     "yamltext",
     "privatekeys",
     "entry",
+    "alarm",
     "model",
     "changes",
     "kinds",

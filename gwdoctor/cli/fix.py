@@ -62,7 +62,7 @@ def run(
         report, prover = judge(seen, probes, wanted)
         talk.notes(seen.notes)
         picked = replace(report, findings=tuple(_picked(report, asked, talk)))
-        budget = Budget(out_of_time=lambda: seen.deadline.passed)
+        budget = Budget(left=lambda: seen.deadline.left)
         picked = proven(picked, prover, budget)
         if repair.files is not None:
             return fixfiles.run(picked.findings, seen, repair, talk)

@@ -122,7 +122,7 @@ def observe(
         picture,
         observers,
         target=seen.target,
-        out_of_time=lambda: seen.deadline.passed,
+        left=lambda: seen.deadline.left,
         earlier=earlier,
     )
     return _selected(later, probes), resources

@@ -109,7 +109,7 @@ def judged(
         objects=None if seen.is_live else OBJECTS,
         seconds=SECONDS if seen.is_live else None,
         expected=prover.seconds / 2,
-        out_of_time=lambda: seen.deadline.passed,
+        left=lambda: seen.deadline.left,
     )
     report = proven(report, prover, budget)
     if phases is not None:
@@ -131,7 +131,7 @@ def judge(
         cluster,
         probes,
         target=seen.target,
-        out_of_time=lambda: seen.deadline.passed,
+        left=lambda: seen.deadline.left,
         timings=timings,
     )
     prover = Prover(cluster, probes, everything, clock.perf_counter() - started)
