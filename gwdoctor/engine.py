@@ -4,18 +4,109 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 from gwdoctor import changes, privatekeys
-from gwdoctor.alarm import TimeUp, ringing
+from gwdoctor.alarm import Alarm, TimeUp
 from gwdoctor.cluster import Cluster, OutOfView
 from gwdoctor.evidence.weighing import refuted, weighed
-from gwdoctor.model import Change, Finding, Report, Resource, Skip, Target
+from gwdoctor.model import Change, Finding, Kind, Report, Resource, Skip, Target
 from gwdoctor.probe import Probe
 
-#: Of the time that is left when a check begins it may take so much.
+#: Of the time that there is for all checks one may take so much.
 SHARE = 0.25
+#: So many objects are shown to every check before the next ones are.
+AT_ONCE = 100
+
+
+class _Task:
+    """A probe, and what it has said so far."""
+
+    def __init__(self, probe: type[Probe]) -> None:
+        self.probe = probe()
+        self.findings: list[Finding] = []
+        self.skips: list[Skip] = []
+        self.seconds = 0.0
+        self.is_over = False  #: it broke, or its time is up
+        self.has_run = True
+
+    @property
+    def compares(self) -> bool:
+        """Whether it looks at all of its subjects together."""
+        return type(self.probe).run is not Probe.run
+
+    def tell(self, reason: str, *, problem: str = "", rbac: Any = None) -> None:
+        self.skips.append(Skip(check=self.probe.id(), reason=reason, problem=problem, rbac=rbac))
+
+
+class _Run:
+    """Runs probes over a cluster, each within its share of the time."""
+
+    def __init__(self, cluster: Cluster, left: Callable[[], float], alarm: Alarm) -> None:
+        self._cluster = cluster
+        self._left = left
+        self._alarm = alarm
+        self._share = left() * SHARE
+        self.incomplete = False
+
+    def compare(self, task: _Task) -> None:
+        """Let it look at everything."""
+        self._listen(task, partial(task.probe.run, self._cluster))
+
+    def look(self, tasks: Sequence[_Task], kind: Kind) -> None:
+        """Let each of them look at every object of a kind.
+
+        A few objects at a time: a large cluster does not fit into the processor's cache, and to
+        fetch it from memory for every probe anew takes longer than to judge it.
+        """
+        try:
+            subjects = self._cluster[kind]
+        except OutOfView as hidden:
+            for task in tasks:
+                if hidden.gap.claimed:  # files without such an object have none to look at
+                    task.skips.append(task.probe.skip(hidden))
+            return
+        for start in range(0, len(subjects), AT_ONCE):
+            some = subjects[start : start + AT_ONCE]
+            for task in tasks:
+                if not task.is_over:
+                    self._listen(task, partial(task.probe.look, some, self._cluster))
+
+    def _listen(self, task: _Task, speech: Callable[[], Iterable[Finding | Skip]]) -> None:
+        """Write down what it says, till it ends, breaks, or its time is up."""
+        share = min(self._share - task.seconds, self._left())
+        if share <= 0:
+            task.has_run = task.seconds > 0
+            self._end(task, "the deadline of the run had passed")
+            return
+        started = time.perf_counter()
+        self._alarm.set(share)
+        try:
+            for item in speech():
+                if isinstance(item, Finding):
+                    task.findings.append(_rooted(item, self._cluster))
+                else:
+                    task.skips.append(item)
+        except OutOfView as hidden:
+            if hidden.gap.claimed or any(map(self._cluster.holds, task.probe.subjects)):
+                task.tell(str(hidden), rbac=hidden.gap.rbac)
+            task.is_over = True
+        except TimeUp:
+            self._alarm.set(math.inf)
+            took = time.perf_counter() - started + task.seconds
+            self._end(task, f"it was ended after {took:.1f} s, its share of the time (--timeout)")
+        except Exception as bug:  # one broken check must not cost the report of the others
+            reason = f"gwdoctor failed in this check: {type(bug).__name__}: {bug}"
+            task.tell(reason, problem="bug")
+            task.is_over = True
+        task.seconds += time.perf_counter() - started
+
+    def _end(self, task: _Task, reason: str) -> None:
+        task.tell(reason)
+        task.is_over = self.incomplete = True
 
 
 def scan(
@@ -37,28 +128,28 @@ def scan(
     before = earlier or Report(target=target or Target(), findings=(), skips=(), checks=0)
     findings, skips = list(before.findings), list(before.skips)
     run, inapplicable = list(before.ran), list(before.inapplicable)
-    incomplete = before.incomplete
+    tasks: list[_Task] = []
     for probe in probes:
-        if not any(cluster.may_hold(kind) for kind in probe.subjects):
+        if any(cluster.may_hold(kind) for kind in probe.subjects):
+            tasks.append(_Task(probe))
+        else:
             inapplicable.append(probe.id())
+    with Alarm() as alarm:
+        judges = _Run(cluster, left, alarm)
+        for kind in dict.fromkeys(k for task in tasks for k in task.probe.subjects):
+            judges.look([t for t in tasks if kind in t.probe.subjects and not t.compares], kind)
+        for task in tasks:
+            if task.compares:
+                judges.compare(task)
+    for task in tasks:
+        findings += task.findings
+        skips += task.skips
+        if not task.has_run:
             continue
-        share = left() * SHARE
-        if share <= 0:
-            incomplete = True
-            skips.append(Skip(check=probe.id(), reason="the deadline of the run had passed"))
-            continue
-        started = time.perf_counter()
-        run.append(probe.id())
-        try:
-            with ringing(share):
-                _run(probe, cluster, findings, skips)
-        except TimeUp:
-            incomplete = True
-            reason = f"it was ended after {share:.1f} s, its share of the time (--timeout)"
-            skips.append(Skip(check=probe.id(), reason=reason))
-        skips += _blind_spots(probe, cluster)
+        run.append(task.probe.id())
+        skips += _blind_spots(task.probe, cluster)
         if timings is not None:
-            timings[probe.id()] = time.perf_counter() - started
+            timings[task.probe.id()] = task.seconds
     skips += [
         Skip(check=claim.check, reason=f"taken back: {seen.message}", ref=claim.field.ref)
         for claim, seen in refuted(findings)
@@ -72,26 +163,11 @@ def scan(
         inapplicable=tuple(inapplicable),
         not_applicable=len(inapplicable),
         objects=len(cluster),
-        incomplete=incomplete,
+        incomplete=before.incomplete or judges.incomplete,
     )
 
 
-def _run(probe: type[Probe], cluster: Cluster, findings: list[Finding], skips: list[Skip]) -> None:
-    try:
-        for item in probe().run(cluster):
-            if isinstance(item, Finding):
-                findings.append(_rooted(item, cluster))
-            else:
-                skips.append(item)
-    except OutOfView as hidden:
-        if hidden.gap.claimed or any(map(cluster.holds, probe.subjects)):
-            skips.append(Skip(check=probe.id(), reason=str(hidden), rbac=hidden.gap.rbac))
-    except Exception as bug:  # one broken check must not cost the report of the others
-        reason = f"gwdoctor failed in this check: {type(bug).__name__}: {bug}"
-        skips.append(Skip(check=probe.id(), reason=reason, problem="bug"))
-
-
-def _blind_spots(probe: type[Probe], cluster: Cluster) -> Iterable[Skip]:
+def _blind_spots(probe: Probe, cluster: Cluster) -> Iterable[Skip]:
     """The kinds that the check reads and that could not be read: what it said is not all."""
     for gap in cluster.gaps:
         if gap.claimed and not gap.name and gap.kind in probe.reads():

@@ -99,6 +99,7 @@ class Metadata(BulkMetadata, omit_defaults=True):
     """What is kept of `metadata`: everything a check or a fix uses, so not `managedFields`."""
 
     generation: int | None = None
+    uid: str | None = None
     ownerReferences: list[dict[str, Any]] | None = None  # noqa: N815
 
 
@@ -262,7 +263,7 @@ class Resource(Field, frozen=True, eq=False):
         plain: dict[str, Any] = msgspec.to_builtins(self.value)
         plain = copy.deepcopy({key: value for key, value in plain.items() if value is not None})
         plain.pop("status", None)
-        for key in ("creationTimestamp", "deletionTimestamp", "generation"):
+        for key in ("creationTimestamp", "deletionTimestamp", "generation", "uid"):
             plain["metadata"].pop(key, None)
         head = {"apiVersion": self.ref.api_version, "kind": self.ref.kind.name}
         return {**head, **{k: v for k, v in plain.items() if k not in head}}

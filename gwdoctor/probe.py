@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import ClassVar
 
@@ -45,19 +45,17 @@ class Probe:
         raise NotImplementedError
 
     def run(self, cluster: Cluster) -> Iterator[Finding | Skip]:
-        """Look at every subject; one that cannot be judged does not hide the next."""
+        """Look at all subjects together. The engine shows them to `look`, some at a time."""
         for kind in self.subjects:
+            yield from self.look(cluster[kind], cluster)
+
+    def look(self, subjects: Sequence[Resource], cluster: Cluster) -> Iterator[Finding | Skip]:
+        """Look at each of these; one that cannot be judged does not hide the next."""
+        for subject in subjects:
             try:
-                subjects = cluster[kind]
+                yield from self.check(subject, cluster)
             except OutOfView as hidden:
-                if hidden.gap.claimed:  # files without such an object have none to look at
-                    yield self.skip(hidden)
-                continue
-            for subject in subjects:
-                try:
-                    yield from self.check(subject, cluster)
-                except OutOfView as hidden:
-                    yield self.skip(hidden, subject)
+                yield self.skip(hidden, subject)
 
     @classmethod
     def id(cls) -> str:

@@ -6,7 +6,20 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from gwdoctor import Change, Confidence, Evidence, Finding, Fix, Kind, Ref, Resource, Severity
+import msgspec
+
+from gwdoctor import (
+    Change,
+    Confidence,
+    Evidence,
+    Finding,
+    Fix,
+    Kind,
+    Ref,
+    Resource,
+    Severity,
+    kinds,
+)
 from gwdoctor.model import Origin, Report, Skip, Target
 
 INGRESS = Kind("Ingress", "networking.k8s.io")
@@ -17,7 +30,8 @@ NAMESPACE_LIST = {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get
 
 def resource(kind: Kind, namespace: str, name: str, version: str = "v1", **body: Any) -> Resource:
     metadata = {"name": name, **({"namespace": namespace} if namespace else {})}
-    return Resource(Ref(kind, namespace, name, version), (), {"metadata": metadata, **body})
+    value = msgspec.convert({"metadata": metadata, **body}, kinds.READINGS[kind].view)
+    return Resource(Ref(kind, namespace, name, version), (), value)
 
 
 def finding(

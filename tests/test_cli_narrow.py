@@ -43,7 +43,7 @@ def test_what_was_not_checked_elsewhere_is_left_out_and_the_rest_stays() -> None
 def test_labels_of_the_object_or_of_a_cause() -> None:
     plain = reports.resource(reports.SERVICE, "minio", "minio")
     labelled = reports.resource(reports.INGRESS, "front", "route")
-    labelled.value["metadata"]["labels"] = {"app": "x"}
+    labelled.value.metadata.labels = {"app": "x"}
     finding = reports.finding(field=plain, because=(labelled.at("spec"),))
     cluster = Cluster([plain, labelled])
 
