@@ -133,7 +133,8 @@ def _create(cluster: Cluster, client: Client, wanted: Manifest) -> None:
             content_type="application/merge-patch+json",
             query={"fieldManager": "kubelet" if wanted["kind"] == "Pod" else CONTROLLER},
         )
-    if not answer.ok and answer.status != 409:
+    # That a thing is there already is 409 or, of a Service, that its address is taken.
+    if not answer.ok and not client.request("GET", resource.path(namespace, called)).ok:
         raise Refused(f"{wanted['kind']} {called}", answer)
 
 
