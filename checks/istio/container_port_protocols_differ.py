@@ -1,7 +1,7 @@
 """Two Services for one container port that declare different protocols."""
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from gwdoctor import Cluster, Field, Finding, Probe, Resource, Severity, kinds
 from gwdoctor.resolve import istio_mesh, istio_mtls, services
@@ -56,9 +56,9 @@ class ContainerPortProtocolsDiffer(Probe):
             ours = _class(port)
             if not ours:
                 continue
-            shared = cluster.derive(_by_target).get(_key(service, port, cluster), ())
-            other = next((p for p in shared if _class(p) not in ("", ours)), None)
-            if other is None or list(shared).index(other) > list(shared).index(port):
+            declared = cluster.derive(_by_target).get(_key(service, port, cluster))
+            other = declared.otherwise_before(port) if declared is not None else None
+            if other is None:
                 continue
             if istio_mesh.membership(services.pods(cluster, service)) not in ("all", "some"):
                 return
@@ -85,13 +85,31 @@ def _key(service: Resource, port: Field, cluster: Cluster) -> _Key:
     return service.namespace, selector, istio_mtls.target_port(cluster, service, port)
 
 
-def _by_target(cluster: Cluster) -> Mapping[_Key, Sequence[Field]]:
-    """Ports of Services with one selector by the container port, oldest Service first."""
-    index: dict[_Key, list[Field]] = defaultdict(list)
+@dataclass(frozen=True)
+class _Declared:
+    """The ports of Services with one selector for one container port, oldest Service first."""
+
+    ranks: dict[Field, int] = field(default_factory=dict)
+    first: dict[str, Field] = field(default_factory=dict)  #: of each class
+
+    def add(self, port: Field) -> None:
+        self.ranks[port] = len(self.ranks)
+        self.first.setdefault(_class(port), port)
+
+    def otherwise_before(self, port: Field) -> Field | None:
+        """The first that is declared otherwise, if it comes before this one."""
+        ours = _class(port)
+        others = [other for each, other in self.first.items() if each not in ("", ours)]
+        other = min(others, key=self.ranks.__getitem__, default=None)
+        return other if other is not None and self.ranks[other] < self.ranks[port] else None
+
+
+def _by_target(cluster: Cluster) -> Mapping[_Key, _Declared]:
+    index: dict[_Key, _Declared] = {}
     for service in sorted(cluster[kinds.SERVICE], key=istio_mesh.age):
         if service.labels("spec", "selector"):
             for port in service.each("spec", "ports"):
                 key = _key(service, port, cluster)
                 if key[2] is not None:
-                    index[key].append(port)
+                    index.setdefault(key, _Declared()).add(port)
     return index
