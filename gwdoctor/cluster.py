@@ -318,7 +318,7 @@ class _LabelIndex:
     def __init__(self, pool: Sequence[Resource]) -> None:
         self._by_label: dict[tuple[str, str], list[Resource]] = defaultdict(list)
         for resource in pool:
-            for label in resource.labels("metadata", "labels").items():
+            for label in resource.own_labels.items():
                 self._by_label[label].append(resource)
 
     def matching(self, selector: Mapping[str, str]) -> Sequence[Resource]:
@@ -328,6 +328,4 @@ class _LabelIndex:
         )
         if len(wanted) == 1:
             return rarest
-        return [
-            r for r in rarest if all(r.labels("metadata", "labels").get(k) == v for k, v in wanted)
-        ]
+        return [r for r in rarest if all(r.own_labels.get(k) == v for k, v in wanted)]

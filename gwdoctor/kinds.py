@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
+from sys import intern
 from typing import Any
 
 import msgspec
 
-from gwdoctor.model import Kind, Metadata
+from gwdoctor.model import BulkMetadata, Kind, Metadata
 
 # --- views -------------------------------------------------------------------------------
 
@@ -29,17 +31,6 @@ class MetadataOnly(msgspec.Struct, omit_defaults=True):
     """For kinds whose names, labels and annotations say all (PartialObjectMetadata)."""
 
     metadata: Metadata
-
-
-class BulkMetadata(msgspec.Struct, omit_defaults=True):
-    """What is kept of `metadata` where there are very many objects, which only their labels join."""
-
-    name: str = ""
-    namespace: str | None = None
-    creationTimestamp: str | None = None
-    deletionTimestamp: str | None = None
-    labels: dict[str, str] | None = None
-    annotations: dict[str, str] | None = None
 
 
 class BulkMetadataOnly(msgspec.Struct, omit_defaults=True):
@@ -64,13 +55,13 @@ class EndpointView(msgspec.Struct, omit_defaults=True):
     targetRef: ObjectView | None = None
 
 
-class EndpointConditionsView(msgspec.Struct, omit_defaults=True):
+class EndpointConditionsView(msgspec.Struct, omit_defaults=True, frozen=True):
     ready: bool | None = None
     serving: bool | None = None
     terminating: bool | None = None
 
 
-class EndpointPortView(msgspec.Struct, omit_defaults=True):
+class EndpointPortView(msgspec.Struct, omit_defaults=True, frozen=True):
     name: str | None = None
     protocol: str | None = None
     port: int | None = None
@@ -301,6 +292,23 @@ def _keep_mesh_annotations(pod: BulkMetadataOnly) -> None:
         pod.metadata.annotations = kept or None
 
 
+@lru_cache(10_000)
+def _one_copy(value: Any) -> Any:
+    return value
+
+
+def _share_endpoints(endpoint_slice: EndpointSliceView) -> None:
+    """Thousands of slices say the same: one copy of it is kept."""
+    if endpoint_slice.ports:
+        endpoint_slice.ports = [_one_copy(port) for port in endpoint_slice.ports]
+    for endpoint in endpoint_slice.endpoints or ():
+        endpoint.conditions = _one_copy(endpoint.conditions)
+        target = endpoint.targetRef
+        if target is not None:
+            target.kind = intern(target.kind) if target.kind else None
+            target.namespace = intern(target.namespace) if target.namespace else None
+
+
 #: Environment variables of controllers and proxies that checks read; the values of others are cut.
 _KNOWN_ENV = (
     "KONG_",
@@ -360,7 +368,11 @@ EVENT = _kind(
     policy=True,
 )
 ENDPOINT_SLICE = _kind(
-    "EndpointSlice", "discovery.k8s.io", "endpointslices", view=EndpointSliceView
+    "EndpointSlice",
+    "discovery.k8s.io",
+    "endpointslices",
+    view=EndpointSliceView,
+    trim=_share_endpoints,
 )
 INGRESS = _kind("Ingress", "networking.k8s.io", "ingresses", policy=True)
 INGRESS_CLASS = _kind("IngressClass", "networking.k8s.io", "ingressclasses", namespaced=False)

@@ -84,27 +84,37 @@ class Ref:
         return f"{self.kind.name} {self.namespace}/{self.name}".replace(" /", " ")
 
 
-class Metadata(msgspec.Struct, omit_defaults=True):
-    """What is kept of `metadata`: everything a check or a fix uses, so not `managedFields`."""
+class BulkMetadata(msgspec.Struct, omit_defaults=True):
+    """What is kept of `metadata` where there are very many objects, which only their labels join."""
 
     name: str = ""
     namespace: str | None = None
     creationTimestamp: str | None = None  # noqa: N815 - the field's own name
     deletionTimestamp: str | None = None  # noqa: N815
-    generation: int | None = None
-    uid: str | None = None
     labels: dict[str, str] | None = None
     annotations: dict[str, str] | None = None
+
+
+class Metadata(BulkMetadata, omit_defaults=True):
+    """What is kept of `metadata`: everything a check or a fix uses, so not `managedFields`."""
+
+    generation: int | None = None
     ownerReferences: list[dict[str, Any]] | None = None  # noqa: N815
 
 
+_Struct = msgspec.Struct
+
+
 def _step(value: Any, step: str | int) -> Any:
+    if value is None:
+        return None
     if isinstance(step, str):
-        if isinstance(value, msgspec.Struct):
+        if isinstance(value, _Struct):
             return getattr(value, step, None)
-    elif isinstance(value, list):
+        return value.get(step) if value.__class__ is dict else None
+    if value.__class__ is list:
         return value[step] if -len(value) <= step < len(value) else None
-    return value.get(step) if isinstance(value, dict) else None
+    return None
 
 
 class Field(msgspec.Struct, frozen=True, eq=False):
@@ -120,22 +130,16 @@ class Field(msgspec.Struct, frozen=True, eq=False):
     def __ne__(self, other: object) -> bool:
         return not self == other  # a Struct's own compares identity
 
-    def __hash__(self) -> int:
-        return hash((self.ref, self.path))
+    def __hash__(self) -> int:  # answers are kept by it: the kind rarely tells two apart
+        return hash((self.ref.namespace, self.ref.name, self.path))
 
-    # Checks ask these millions of times a scan, nearly always of mappings, one step at a time.
+    # Checks ask these millions of times a scan: hence no call between a question and its answer
+    # where all on the way are mappings.
 
     def _dig(self, steps: Sequence[str | int]) -> Any:
         value = self.value
         for step in steps:
-            if value.__class__ is dict:
-                value = value.get(step)
-            elif value is None:
-                return None
-            elif step.__class__ is str and isinstance(value, msgspec.Struct):
-                value = getattr(value, step, None)
-            else:
-                value = _step(value, step)
+            value = value.get(step) if value.__class__ is dict else _step(value, step)
         return value
 
     def at(self, *steps: str | int) -> Field:
@@ -144,11 +148,16 @@ class Field(msgspec.Struct, frozen=True, eq=False):
 
     def has(self, *steps: str | int) -> bool:
         """Whether there is anything (but null) at the end of these steps."""
-        return self._dig(steps) is not None
+        value = self.value
+        for step in steps:
+            value = value.get(step) if value.__class__ is dict else _step(value, step)
+        return value is not None
 
     def each(self, *steps: str | int) -> Sequence[Field]:
         """The items of the list at the end of these steps."""
-        items = self._dig(steps)
+        items = self.value
+        for step in steps:
+            items = items.get(step) if items.__class__ is dict else _step(items, step)
         if items.__class__ is not list:
             return ()
         ref, path = self.ref, self.path + steps
@@ -168,7 +177,9 @@ class Field(msgspec.Struct, frozen=True, eq=False):
 
     def text(self, *steps: str | int) -> str:
         """The string there, or an empty one."""
-        value = self._dig(steps)
+        value = self.value
+        for step in steps:
+            value = value.get(step) if value.__class__ is dict else _step(value, step)
         return value if value.__class__ is str else ""
 
     def texts(self, *steps: str | int) -> tuple[str, ...]:
@@ -178,7 +189,9 @@ class Field(msgspec.Struct, frozen=True, eq=False):
 
     def number(self, *steps: str | int) -> int | None:
         """The integer there, if any."""
-        value = self._dig(steps)
+        value = self.value
+        for step in steps:
+            value = value.get(step) if value.__class__ is dict else _step(value, step)
         return value if value.__class__ is int else None
 
     def flag(self, *steps: str | int) -> bool | None:
@@ -189,12 +202,13 @@ class Field(msgspec.Struct, frozen=True, eq=False):
     def labels(self, *steps: str | int) -> dict[str, str]:
         """The string map there, or an empty one. Not to be written to."""
         value = self._dig(steps)
-        if not isinstance(value, dict):
+        if value.__class__ is not dict:
             return {}
         for item in value.values():
             if item.__class__ is not str:
                 return {key: item for key, item in value.items() if isinstance(item, str)}
-        return value
+        found: dict[str, str] = value
+        return found
 
     @property
     def pointer(self) -> str:
@@ -223,20 +237,32 @@ class Resource(Field, frozen=True, eq=False):
         """creationTimestamp, RFC 3339 in UTC (so it sorts as text); empty when unknown."""
         return self.text("metadata", "creationTimestamp")
 
+    @property
+    def own_labels(self) -> dict[str, str]:
+        """Its labels. Not to be written to."""
+        metadata = getattr(self.value, "metadata", None)
+        return (metadata.labels or {}) if isinstance(metadata, BulkMetadata) else {}
+
+    @property
+    def annotations(self) -> dict[str, str]:
+        """Its annotations. Not to be written to."""
+        metadata = getattr(self.value, "metadata", None)
+        return (metadata.annotations or {}) if isinstance(metadata, BulkMetadata) else {}
+
     def annotation(self, key: str) -> str:
         """An annotation, or an empty string."""
-        return self.text("metadata", "annotations", key)
+        return self.annotations.get(key, "")
 
     def label(self, key: str) -> str:
         """A label, or an empty string."""
-        return self.text("metadata", "labels", key)
+        return self.own_labels.get(key, "")
 
     def manifest(self) -> dict[str, Any]:
         """A copy as plain dicts, without what only the server writes."""
         plain: dict[str, Any] = msgspec.to_builtins(self.value)
         plain = copy.deepcopy({key: value for key, value in plain.items() if value is not None})
         plain.pop("status", None)
-        for key in ("creationTimestamp", "deletionTimestamp", "generation", "uid"):
+        for key in ("creationTimestamp", "deletionTimestamp", "generation"):
             plain["metadata"].pop(key, None)
         head = {"apiVersion": self.ref.api_version, "kind": self.ref.kind.name}
         return {**head, **{k: v for k, v in plain.items() if k not in head}}

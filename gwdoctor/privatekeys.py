@@ -30,7 +30,9 @@ def cut(value: Any) -> Any:
         value[:] = map(cut, value)
     elif isinstance(value, msgspec.Struct):
         for name in value.__struct_fields__:
-            setattr(value, name, cut(getattr(value, name)))
+            item = getattr(value, name)
+            if (clean := cut(item)) is not item:
+                msgspec.structs.force_setattr(value, name, clean)
     return value
 
 

@@ -28,7 +28,7 @@ SECONDS = 1.0
 NOT_TRIED = "not tried in a scan of this size; `fix` tries it"
 _OUT_OF_TIME = "not tried: the deadline of the run had passed"
 _BY_COMMANDS = "it is made by commands, which are not tried"
-_SERVER_WRITES = ("creationTimestamp", "deletionTimestamp", "generation", "uid")
+_SERVER_WRITES = ("creationTimestamp", "deletionTimestamp", "generation")
 
 
 class Prover:

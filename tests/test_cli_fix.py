@@ -9,6 +9,7 @@ from typing import Any
 
 import casefile
 import certs
+import msgspec
 import pytest
 import yaml
 from commandline import Here
@@ -385,7 +386,8 @@ def test_who_keeps_an_object(
     metadata: dict[str, object], managers: tuple[str, ...], said: str
 ) -> None:
     value = {"metadata": {"name": "a", "namespace": "n", **metadata}}
-    told = owner(Resource(Ref(kinds.SERVICE, "n", "a"), (), value), managers)
+    service = Resource(Ref(kinds.SERVICE, "n", "a"), (), msgspec.convert(value, kinds.Whole))
+    told = owner(service, managers)
 
     assert told.startswith(said) if said else not told
 

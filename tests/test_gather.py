@@ -174,6 +174,7 @@ def test_a_chain_is_followed_to_its_end() -> None:
 def test_nothing_is_asked_for_twice_and_there_is_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     def endless(cluster: Cluster) -> Iterator[Want]:
         """Every round points at something new, which is not there."""
+        cluster.holds(kinds.CONFIG_MAP)
         yield Want(kinds.CONFIG_MAP, "shop", "always")
         yield Want(kinds.CONFIG_MAP, "shop", f"round-{len(source.fetched)}")
 

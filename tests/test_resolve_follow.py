@@ -220,11 +220,52 @@ def test_without_a_pod_in_sight_credentials_are_looked_for_beside_the_gateway() 
     assert ("shop", "shop-tls") in wanted(cluster, kinds.SECRET)
 
 
-def test_gateway_pods_are_read_whole_in_their_namespace() -> None:
-    cluster = picture(ISTIO, asked=[kinds.ISTIO_GATEWAY, kinds.POD, kinds.POD_WHOLE])
+GATEWAY_PODS = [kinds.ISTIO_GATEWAY, kinds.POD, kinds.POD_WHOLE]
 
-    assert searched(cluster, kinds.POD_WHOLE) == {("istio-system", "istio=ingress")}
+
+def test_gateway_pods_are_read_whole_where_they_are() -> None:
+    cluster = picture(ISTIO, asked=GATEWAY_PODS)
+
+    assert searched(cluster, kinds.POD_WHOLE) == {("", "istio in (ingress)")}
     assert wanted(cluster, kinds.POD_WHOLE) == set()
+
+
+def test_the_pods_of_many_gateways_are_asked_for_together() -> None:
+    several = "".join(
+        f"""---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {{name: g{number}, namespace: shop}}
+spec: {{selector: {{istio: edge-{number}}}}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {{name: p{number}, namespace: shop, labels: {{istio: edge-{number}}}}}
+"""
+        for number in range(follow.MOST_VALUES + 1)
+    )
+    apart = """---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: two, namespace: shop}
+spec: {selector: {istio: ingress, x: y}}
+---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: none, namespace: shop}
+spec: {selector: {istio: nobody}}
+"""
+    cluster = picture(f"{ISTIO}{several}{apart}", asked=GATEWAY_PODS)
+
+    found = searched(cluster, kinds.POD_WHOLE)
+
+    assert ("istio-system", "istio=ingress,x=y") in found
+    together = [labels for place, labels in found if not place]
+    names = [name for labels in together for name in labels[len("istio in (") : -1].split(",")]
+    assert len(together) == 2
+    assert sorted(names) == sorted(
+        ["ingress", *(f"edge-{number}" for number in range(follow.MOST_VALUES + 1))]
+    )
 
 
 def test_where_pods_are_not_listed_gateway_pods_are_searched_everywhere() -> None:

@@ -40,7 +40,7 @@ data: {values: '{"global": {"proxy": {"clusterDomain": "corp.local"}}}'}
     ],
 )
 def test_only_a_host_without_a_dot_grows(host: str, full: str) -> None:
-    assert istio_mesh.fqdn(host, "shop", "corp.local") == full
+    assert istio_mesh.full_host(host, "shop", cluster(SERVICES)) == full
 
 
 @pytest.mark.parametrize(

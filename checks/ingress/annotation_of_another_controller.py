@@ -69,7 +69,7 @@ class AnnotationOfAnotherController(Probe):
 
     def check(self, subject: Resource, cluster: Cluster) -> Iterator[Finding]:
         """One finding for each foreign prefix."""
-        keys = tuple(subject.labels("metadata", "annotations"))
+        keys = tuple(subject.annotations)
         if not any(key.startswith(tuple(_OWNERS)) for key in keys):
             return
         is_ingress = subject.ref.kind == kinds.INGRESS

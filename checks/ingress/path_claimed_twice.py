@@ -100,7 +100,7 @@ def _shared_by(subject: Resource, cluster: Cluster) -> tuple[object, ...] | None
         return None
     if subject.annotation("nginx.org/mergeable-ingress-type"):
         return None
-    annotations = subject.labels("metadata", "annotations").items()
+    annotations = subject.annotations.items()
     matches = sorted(
         (key, value)
         for key, value in annotations

@@ -53,7 +53,7 @@ class AnnotationDoesNotExist(Probe):
 
     def check(self, subject: Resource, cluster: Cluster) -> Iterator[Finding]:
         """Each annotation that pretends to set a protocol, or is a near miss of a real one."""
-        for key, _ in subject.entries("metadata", "annotations"):
+        for key in subject.annotations:
             if istio_annotations.names_protocol(key):
                 yield from self._protocol(subject, key)
                 continue
@@ -146,7 +146,7 @@ def _first_pods(cluster: Cluster) -> Mapping[tuple[str, str], Resource]:
     """The first Pod of each namespace that has an annotation that may be a near miss."""
     first: dict[tuple[str, str], Resource] = {}
     for pod in cluster[kinds.POD]:
-        for key, _ in pod.entries("metadata", "annotations"):
+        for key in pod.annotations:
             first.setdefault((pod.namespace, key), pod)
     return first
 

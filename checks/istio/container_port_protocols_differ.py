@@ -1,10 +1,11 @@
 """Two Services for one container port that declare different protocols."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from gwdoctor import Cluster, Field, Finding, Probe, Resource, Severity, kinds
-from gwdoctor.resolve import istio_mesh, istio_mtls, services
+from gwdoctor.resolve import istio_mesh, istio_mtls
 
 _RAW = frozenset({"TCP", "TLS", "HTTPS", "MONGO", "MYSQL", "REDIS"})
 
@@ -60,7 +61,7 @@ class ContainerPortProtocolsDiffer(Probe):
             other = declared.otherwise_before(port) if declared is not None else None
             if other is None:
                 continue
-            if istio_mesh.membership(services.pods(cluster, service)) not in ("all", "some"):
+            if istio_mesh.membership_of(service, cluster) not in ("all", "some"):
                 return
             yield self.finding(
                 port,
@@ -89,12 +90,8 @@ def _key(service: Resource, port: Field, cluster: Cluster) -> _Key:
 class _Declared:
     """The ports of Services with one selector for one container port, oldest Service first."""
 
-    ranks: dict[Field, int] = field(default_factory=dict)
-    first: dict[str, Field] = field(default_factory=dict)  #: of each class
-
-    def add(self, port: Field) -> None:
-        self.ranks[port] = len(self.ranks)
-        self.first.setdefault(_class(port), port)
+    ranks: dict[Field, int]
+    first: dict[str, Field]  #: of each class
 
     def otherwise_before(self, port: Field) -> Field | None:
         """The first that is declared otherwise, if it comes before this one."""
@@ -104,12 +101,19 @@ class _Declared:
         return other if other is not None and self.ranks[other] < self.ranks[port] else None
 
 
+def _declared(ports: Sequence[Field]) -> _Declared:
+    first: dict[str, Field] = {}
+    for port in ports:
+        first.setdefault(_class(port), port)
+    return _Declared({port: rank for rank, port in enumerate(ports)}, first)
+
+
 def _by_target(cluster: Cluster) -> Mapping[_Key, _Declared]:
-    index: dict[_Key, _Declared] = {}
-    for service in sorted(cluster[kinds.SERVICE], key=istio_mesh.age):
+    index: dict[_Key, list[Field]] = defaultdict(list)
+    for service in istio_mesh.by_age(cluster, kinds.SERVICE):
         if service.labels("spec", "selector"):
             for port in service.each("spec", "ports"):
                 key = _key(service, port, cluster)
                 if key[2] is not None:
-                    index.setdefault(key, _Declared()).add(port)
-    return index
+                    index[key].append(port)
+    return {key: _declared(ports) for key, ports in index.items() if len(ports) > 1}

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from gwdoctor import Cluster, Confidence, Field, Finding, Probe, Resource, Severity, kinds
+from gwdoctor import Cluster, Confidence, Finding, Probe, Resource, Severity, kinds
 from gwdoctor.resolve import istio_mesh, istio_routes, istio_rules
 
 
@@ -56,10 +56,12 @@ class CredentialIgnoredBySidecars(Probe):
 
     def check(self, rule: Resource, cluster: Cluster) -> Iterator[Finding]:
         """Each block with a credential that sidecars will read without it."""
-        if rule.has("spec", "workloadSelector"):
-            return
-        blocks = [block for block in _blocks(rule) if block.text("credentialName")]
-        if not blocks:
+        blocks = [
+            block
+            for block in istio_rules.tls_blocks(rule)
+            if block.text("mode") in ("SIMPLE", "MUTUAL") and block.text("credentialName")
+        ]
+        if not blocks or rule.has("spec", "workloadSelector"):
             return
         homes = cluster.derive(_sidecar_namespaces)
         seen_in = {rule.namespace, *istio_mesh.exports(rule, cluster)}
@@ -82,15 +84,6 @@ class CredentialIgnoredBySidecars(Probe):
             )
 
 
-def _blocks(rule: Resource) -> Iterator[Field]:
-    policies = [rule.at("spec", "trafficPolicy")]
-    policies += [s.at("trafficPolicy") for s in rule.each("spec", "subsets")]
-    for policy in policies:
-        for block in (policy.at("tls"), *(s.at("tls") for s in policy.each("portLevelSettings"))):
-            if block.text("mode") in ("SIMPLE", "MUTUAL"):
-                yield block
-
-
 def _sidecar_namespaces(cluster: Cluster) -> frozenset[str]:
     return frozenset(
         pod.namespace
@@ -100,9 +93,8 @@ def _sidecar_namespaces(cluster: Cluster) -> frozenset[str]:
 
 
 def _hosts_routed_at_gateways(cluster: Cluster) -> frozenset[str]:
-    domain = istio_mesh.mesh(cluster).domain
     return frozenset(
-        istio_mesh.fqdn(destination.host, owner.namespace, domain)
+        istio_routes.full_host(destination, cluster)
         for owner in cluster[kinds.VIRTUAL_SERVICE]
         if set(owner.texts("spec", "gateways")) - {"mesh"}
         for destination in istio_routes.destinations(owner)

@@ -78,7 +78,7 @@ class DestinationRuleBypassesStrictMtls(Probe):
         """A tls block of the rule, and the ports that will not take what it sends."""
         clashes: dict[Field, list[tuple[Field, Resource, istio_mtls.Mode]]] = {}
         needed_elsewhere: set[Field] = set()
-        if not (rule.has("spec", "trafficPolicy") or rule.has("spec", "subsets")):
+        if not istio_rules.tls_blocks(rule):
             return
         place = istio_rules.scope(rule, cluster)
         if place is not None and not istio_rules.sees_workloads(place, cluster):

@@ -65,7 +65,7 @@ class DestinationRuleDemandsMissingMtls(Probe):
         clashes: dict[Field, list[tuple[Resource, Field, str, tuple[Field, ...]]]] = {}
         fits_somewhere: set[Field] = set()
         everywhere = "*" in rule.text("spec", "host")
-        if not (rule.has("spec", "trafficPolicy") or rule.has("spec", "subsets")):
+        if not istio_rules.tls_blocks(rule):
             return
         place = istio_rules.scope(rule, cluster)
         if place is not None and not istio_rules.sees_workloads(place, cluster):

@@ -50,9 +50,10 @@ class DestinationRulePolicyIgnored(Probe):
 
     def check(self, rule: Resource, cluster: Cluster) -> Iterator[Finding]:
         """A policy or a subset that an older rule of the same host has too."""
-        if rule.has("spec", "workloadSelector"):
-            return
         host = istio_rules.host_of(rule, cluster)
+        alone = len(istio_rules.by_host(cluster)[rule.namespace, host]) == 1
+        if alone or rule.has("spec", "workloadSelector"):
+            return
         winners = cluster.derive(_winners, *_group(rule, cluster))
         policy = rule.at("spec", "trafficPolicy")
         taken = winners.get(None, policy)

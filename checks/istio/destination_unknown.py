@@ -57,10 +57,11 @@ class DestinationUnknown(Probe):
 
     def check(self, route: Resource, cluster: Cluster) -> Iterator[Finding]:
         """Each destination, and each mirror."""
+        fine: set[tuple[str, int | None]] = set()
         for destination in istio_routes.destinations(route):
-            host = istio_mesh.fqdn(
-                destination.host, route.namespace, istio_mesh.mesh(cluster).domain
-            )
+            if (destination.host, destination.port) in fine:
+                continue
+            host = istio_routes.full_host(destination, cluster)
             if not host or "*" in host or host.endswith((".clusterset.local", ".global")):
                 continue
             service = istio_mesh.service_of(host, route.namespace, cluster)
@@ -72,6 +73,8 @@ class DestinationUnknown(Probe):
             known = services.external_name(service) or destination.port is None
             if not known and services.port(service, destination.port) is None:
                 yield self._port(destination, service)
+            else:
+                fine.add((destination.host, destination.port))
 
     def _host(self, destination: Destination, host: str, cluster: Cluster) -> Finding:
         route = destination.owner

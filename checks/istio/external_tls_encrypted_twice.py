@@ -50,9 +50,9 @@ class ExternalTlsEncryptedTwice(Probe):
 
     def check(self, rule: Resource, cluster: Cluster) -> Iterator[Finding]:
         """A block that starts TLS to a port whose clients speak TLS."""
-        host = istio_rules.host_of(rule, cluster)
-        if not (rule.has("spec", "trafficPolicy") or rule.has("spec", "subsets")):
+        if not istio_rules.tls_blocks(rule):
             return
+        host = istio_rules.host_of(rule, cluster)
         told: set[Field] = set()
         for entry in istio_mesh.service_entries(host, cluster):
             for port in entry.each("spec", "ports"):

@@ -62,9 +62,7 @@ class HttpPolicyOnTcpPort(Probe):
         pods = cluster.select(kinds.POD, wanted, policy.namespace)
         if not any(istio_mesh.has_sidecar(pod) for pod in pods):
             return
-        for service in istio_mtls.selecting(
-            cluster, policy.namespace, pods[0].labels("metadata", "labels")
-        ):
+        for service in istio_mtls.selecting(cluster, policy.namespace, pods[0].own_labels):
             for port in service.each("spec", "ports"):
                 protocol = istio_mesh.protocol(port)
                 if protocol in ("", "UDP", *istio_mesh.HTTP):

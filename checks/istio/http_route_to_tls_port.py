@@ -61,10 +61,12 @@ class HttpRouteToTlsPort(Probe):
         """Each HTTP backend whose port is declared as TLS."""
         if route.ref.kind == kinds.VIRTUAL_SERVICE:
             for destination in istio_routes.destinations(route):
+                if destination.section != "http":
+                    continue
                 found = istio_routes.service_port(destination, cluster)
-                if destination.section == "http" and found is not None:
+                if found is not None:
                     yield from self._judge(destination.field, destination.subset, *found, cluster)
-                elif destination.section == "http":
+                else:
                     yield from self._judge_external(destination, cluster)
         elif istio_routes.is_at_istio_gateway(route, cluster):
             for backend in gateway_api.backend_refs(route):

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from gwdoctor import Cluster, Finding, Probe, Resource, Severity, kinds
 from gwdoctor.resolve import istio_mesh, istio_virtual_services
 
+_TAKES_HTTP = {"", *istio_mesh.HTTP}  # "": sniffed
+
 
 class HttpRulesForTcpPort(Probe):
     """Sidecars ignore a VirtualService's HTTP rules: the ports are not HTTP.
@@ -46,17 +48,14 @@ class HttpRulesForTcpPort(Probe):
     def check(self, route: Resource, cluster: Cluster) -> Iterator[Finding]:
         """HTTP rules for sidecars, and a Service without a port that they hold for."""
         rules = route.at("spec", "http")
-        if not any(route.each("spec", "http")) or not istio_virtual_services.is_bound_to_mesh(
-            route
-        ):
+        if not rules.value or not istio_virtual_services.is_bound_to_mesh(route):
             return
         for host in route.texts("spec", "hosts"):
             service = istio_mesh.service_of(host, route.namespace, cluster)
             if service is None:
                 continue
             ports = [p for p in service.each("spec", "ports") if p.text("protocol") != "UDP"]
-            spoken = {istio_mesh.protocol(port) for port in ports}
-            if not ports or spoken & {"", *istio_mesh.HTTP}:
+            if not ports or any(istio_mesh.protocol(port) in _TAKES_HTTP for port in ports):
                 continue
             told = ", ".join(
                 f"{port.number('port')} is {istio_mesh.protocol(port)} "

@@ -62,7 +62,7 @@ class IdentityWithoutMtls(Probe):
         called = [wanted]  # where no Pod can be seen, the selector stands for their labels
         if cluster.sees(kinds.POD, policy.namespace):
             called = [
-                pod.labels("metadata", "labels")
+                pod.own_labels
                 for pod in cluster.select(kinds.POD, wanted, policy.namespace)
                 if istio_mesh.has_sidecar(pod)
             ]

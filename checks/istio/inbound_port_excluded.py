@@ -64,8 +64,9 @@ class InboundPortExcluded(Probe):
 
     def check(self, service: Resource, cluster: Cluster) -> Iterator[Finding]:
         """A port of the Service whose container port some Pod excludes."""
-        pods = services.pods(cluster, service)
-        excluding = [pod for pod in pods if pod.annotation(_KEY) and istio_mesh.has_sidecar(pod)]
+        if service.namespace not in cluster.derive(_namespaces):
+            return
+        excluding = [pod for pod in services.pods(cluster, service) if _excludes(pod)]
         if not excluding or not istio_mesh.mesh(cluster).auto_mtls:
             return
         for port in service.each("spec", "ports"):
@@ -73,7 +74,7 @@ class InboundPortExcluded(Probe):
             pod = next((p for p in excluding if str(target) in _numbers(p)), None)
             if target is None or pod is None or _has_own_tls(service, port, cluster):
                 continue
-            labels = pod.labels("metadata", "labels")
+            labels = pod.own_labels
             if istio_mtls.mode_of(cluster, pod.namespace, labels, target).name == "DISABLE":
                 continue
             changes = istio_mtls.exceptions(cluster, [(service, target, "DISABLE")])
@@ -87,6 +88,14 @@ class InboundPortExcluded(Probe):
                 else None,
                 advice="Take the port out of the annotation, or set it to DISABLE for the workload",
             )
+
+
+def _excludes(pod: Resource) -> bool:
+    return bool(pod.annotation(_KEY)) and istio_mesh.has_sidecar(pod)
+
+
+def _namespaces(cluster: Cluster) -> frozenset[str]:
+    return frozenset(pod.namespace for pod in cluster[kinds.POD] if _excludes(pod))
 
 
 def _numbers(pod: Resource) -> set[str]:

@@ -67,13 +67,15 @@ class MatchGatewayNotBound(Probe):
 
     def check(self, route: Resource, cluster: Cluster) -> Iterator[Finding]:
         """Each match all of whose Gateways are not bound."""
-        bound = {reference.name for reference in virtual_services.gateway_refs(route)} or {None}
         for section in ("http", "tls", "tcp"):
             for rule in route.each("spec", section):
                 for match in rule.each("match"):
                     named = match.texts("gateways")
+                    if not named:
+                        continue
                     names = {virtual_services.gateway_name(n, route.namespace) for n in named}
-                    if not names or names & bound:
+                    references = virtual_services.gateway_refs(route)
+                    if names & ({reference.name for reference in references} or {None}):
                         continue
                     current = list(route.texts("spec", "gateways")) or [virtual_services.MESH]
                     fix = None

@@ -86,7 +86,7 @@ class MeshHostInTwoVirtualServices(Probe):
 
 
 def _full(written: Field, route: Resource, cluster: Cluster) -> str:
-    return istio_mesh.fqdn(written.text(), route.namespace, istio_mesh.mesh(cluster).domain)
+    return istio_mesh.full_host(written.text(), route.namespace, cluster)
 
 
 _ANYWHERE = ""
@@ -97,7 +97,7 @@ def _oldest(cluster: Cluster) -> Mapping[tuple[str, str], Resource]:
     a namespace, `*`, or _ANYWHERE for whatever place.
     """
     found: dict[tuple[str, str], Resource] = {}
-    for route in sorted(cluster[kinds.VIRTUAL_SERVICE], key=istio_mesh.age):
+    for route in istio_mesh.by_age(cluster, kinds.VIRTUAL_SERVICE):
         if istio_virtual_services.is_bound_to_mesh(route):
             for host in dict.fromkeys(
                 _full(written, route, cluster) for written in route.each("spec", "hosts")

@@ -45,10 +45,11 @@ class PrivateCaNotTrusted(Probe):
 
     def check(self, rule: Resource, cluster: Cluster) -> Iterator[Finding]:
         """Each TLS block for a Service that names no authority."""
-        host = istio_rules.host_of(rule, cluster)
+        blocks = istio_rules.tls_blocks(rule)
+        host = istio_rules.host_of(rule, cluster) if blocks else ""
         if istio_mesh.service_key(host, rule.namespace, cluster) is None:
             return
-        for block in _blocks(rule):
+        for block in blocks:
             if block.text("mode") not in ("SIMPLE", "MUTUAL") or _is_settled(block):
                 continue
             yield self.finding(
@@ -59,15 +60,6 @@ class PrivateCaNotTrusted(Probe):
                 "or credentialName with a workloadSelector; or sni and subjectAltNames if its "
                 "certificate is for a public host",
             )
-
-
-def _blocks(rule: Resource) -> Iterator[Field]:
-    policies = [rule.at("spec", "trafficPolicy")]
-    policies += [s.at("trafficPolicy") for s in rule.each("spec", "subsets")]
-    for policy in policies:
-        yield policy.at("tls")
-        for setting in policy.each("portLevelSettings"):
-            yield setting.at("tls")
 
 
 def _is_settled(block: Field) -> bool:

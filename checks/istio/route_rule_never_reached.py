@@ -1,9 +1,9 @@
 """A rule of a VirtualService that stands behind one that takes everything."""
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from gwdoctor import Cluster, Confidence, Field, Finding, Fix, Probe, Resource, Severity, kinds
+from gwdoctor.resolve import http_matches
 
 
 class RouteRuleNeverReached(Probe):
@@ -60,13 +60,15 @@ class RouteRuleNeverReached(Probe):
         """The first rule behind one that takes all, and every rule that says nothing new."""
         for section in ("http", "tls", "tcp"):
             seen: dict[str, Field] = {}
-            rules = list(route.each("spec", section))
+            rules = route.each("spec", section)
+            if len(rules) < 2:
+                continue
             for number, rule in enumerate(rules):
-                matches = [_key(match) for match in rule.each("match")]
+                matches = _matches(rule)
                 if matches and all(match in seen for match in matches):
                     yield self._repeated(route, rule, seen[matches[0]])
                     continue
-                if _takes_all(rule) and rules[number + 1 :]:
+                if _takes_all(matches) and rules[number + 1 :]:
                     yield self._behind(route, section, rule, rules[number + 1 :])
                     break
                 seen.update((match, rule) for match in matches if match not in seen)
@@ -80,9 +82,11 @@ class RouteRuleNeverReached(Probe):
             advice="Delete this rule, or make its match narrower and move it before the other",
         )
 
-    def _behind(self, route: Resource, section: str, taker: Field, behind: list[Field]) -> Finding:
+    def _behind(
+        self, route: Resource, section: str, taker: Field, behind: Sequence[Field]
+    ) -> Finding:
         fix = None
-        if not any(_takes_all(rule) for rule in behind):
+        if not any(_takes_all(_matches(rule)) for rule in behind):
             entries = route.manifest()["spec"][section]
             position = int(taker.path[-1])
             moved = [*entries[:position], *entries[position + 1 :], entries[position]]
@@ -102,16 +106,17 @@ class RouteRuleNeverReached(Probe):
         )
 
 
-def _takes_all(rule: Field) -> bool:
+def _matches(rule: Field) -> list[str]:
+    """All that each match tests, its name left out, as text that is equal where the tests are."""
+    return [
+        http_matches.canonical({key: test.value for key, test in match.entries() if key != "name"})
+        for match in rule.each("match")
+    ]
+
+
+_EVERYTHING = http_matches.canonical({"uri": {"prefix": "/"}})
+
+
+def _takes_all(matches: list[str]) -> bool:
     """Without a match, or with one that is the prefix `/` and nothing else."""
-    matches = list(rule.each("match"))
-    return not matches or any(_key(match) == _EVERYTHING for match in matches)
-
-
-_EVERYTHING = '{"uri": {"prefix": "/"}}'
-
-
-def _key(match: Field) -> str:
-    """All that a match tests, its name left out."""
-    tests = {key: field.value for key, field in match.entries() if key != "name"}
-    return json.dumps(tests, sort_keys=True, default=str)
+    return not matches or _EVERYTHING in matches

@@ -115,7 +115,7 @@ def _oldest(several: Iterable[Iterator[_Port]]) -> list[_Port]:
 def _by_port(cluster: Cluster) -> Mapping[tuple[str, int | None], Mapping[str, Sequence[_Port]]]:
     """By host, number and class, oldest entry first."""
     index: dict[tuple[str, int | None], dict[str, list[_Port]]] = defaultdict(dict)
-    for entry in sorted(cluster[kinds.SERVICE_ENTRY], key=istio_mesh.age):
+    for entry in istio_mesh.by_age(cluster, kinds.SERVICE_ENTRY):
         for host in dict.fromkeys(host.lower() for host in entry.texts("spec", "hosts")):
             for port in entry.each("spec", "ports"):
                 by_class = index[host, port.number("number")]

@@ -45,14 +45,13 @@ class SidecarEgressHostUnknown(Probe):
 
     def check(self, sidecar: Resource, cluster: Cluster) -> Iterator[Finding]:
         """Each exact host that no Service or ServiceEntry of its namespace has."""
-        domain = istio_mesh.mesh(cluster).domain
         for listener in sidecar.each("spec", "egress"):
             for written in listener.each("hosts"):
                 place, _, name = written.text().partition("/")
                 if not name or "*" in name or place == "~":
                     continue
                 home = sidecar.namespace if place == "." else place
-                host = istio_mesh.fqdn(name, home, domain)
+                host = istio_mesh.full_host(name, home, cluster)
                 found = _home(host, cluster)
                 if found is not None and (home == "*" or home in found):
                     continue
@@ -63,7 +62,7 @@ class SidecarEgressHostUnknown(Probe):
                     f"{'any namespace' if home == '*' else 'namespace ' + home} has the host "
                     f"{host}{where}",
                     advice="Write the namespace and the full name of the Service, as in "
-                    f"shop/orders.shop.svc.{domain}, or take the entry out",
+                    f"shop/orders.shop.svc.{istio_mesh.mesh(cluster).domain}, or take the entry out",
                 )
 
 

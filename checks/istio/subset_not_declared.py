@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from gwdoctor import Cluster, Finding, Probe, Resource, Severity, kinds
-from gwdoctor.resolve import istio_mesh, istio_routes, istio_subsets
+from gwdoctor.resolve import istio_routes, istio_subsets
 
 
 class SubsetNotDeclared(Probe):
@@ -67,19 +67,22 @@ class SubsetNotDeclared(Probe):
     def check(self, route: Resource, cluster: Cluster) -> Iterator[Finding]:
         """Each subset of its destinations that its clients do not know."""
         told: set[tuple[str, str]] = set()
+        known: dict[str, frozenset[str]] = {}
         for destination in istio_routes.destinations(route):
-            host = istio_mesh.fqdn(
-                destination.host, route.namespace, istio_mesh.mesh(cluster).domain
-            )
+            if not destination.subset:
+                continue
+            host = istio_routes.full_host(destination, cluster)
             key = host, destination.subset
-            if not destination.subset or key in told:
+            if key in told:
                 continue
             told.add(key)
             namespace = istio_subsets.home(host, cluster)
             if namespace is None:
                 continue  # the host itself is unknown: another check
-            clients = istio_subsets.client_namespaces(route, cluster)
-            if istio_subsets.declared(cluster, clients, host, namespace, destination.subset):
+            if host not in known:
+                clients = istio_subsets.client_namespaces(route, cluster)
+                known[host] = istio_subsets.known(cluster, clients, host, namespace)
+            if destination.subset in known[host]:
                 continue
             elsewhere = next(istio_subsets.declaring(cluster, host, destination.subset), None)
             if elsewhere is not None:

@@ -59,20 +59,22 @@ class SubsetSelectsNoPod(Probe):
 
     def check(self, rule: Resource, cluster: Cluster) -> Iterator[Finding]:
         """Each subset without Pods."""
-        if not any(rule.each("spec", "subsets")) or "*" in rule.text("spec", "host"):
+        subsets = rule.each("spec", "subsets")
+        if not subsets or "*" in rule.text("spec", "host"):
             return
         for service in istio_rules.covered_services(rule, cluster):
             pods = services.pods(cluster, service)
             if not pods:
                 return
+            labels_of = [pod.own_labels for pod in pods]
             host = istio_mesh.host_of(service, cluster)
-            for subset in rule.each("spec", "subsets"):
+            for subset in subsets:
                 wanted = {
                     key: value
                     for key, value in subset.labels("labels").items()
                     if not key.startswith(istio_subsets.TOPOLOGY)
                 }
-                if any(wanted.items() <= pod.labels("metadata", "labels").items() for pod in pods):
+                if any(wanted.items() <= carried.items() for carried in labels_of):
                     continue
                 name = subset.text("name")
                 routes = istio_subsets.routed(cluster).get((host, name), ())

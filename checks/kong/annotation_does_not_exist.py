@@ -49,7 +49,7 @@ class AnnotationDoesNotExist(Probe):
 
     def check(self, holder: Resource, cluster: Cluster) -> Iterator[Finding]:
         """Keys that Kong does not have and that stand for one it has."""
-        annotations = holder.labels("metadata", "annotations")
+        annotations = holder.annotations
         meant = [
             (key, kong_annotations.meant_by(key)) for key in annotations if "konghq.com" in key
         ]

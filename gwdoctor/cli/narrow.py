@@ -34,7 +34,7 @@ def with_labels(report: Report, cluster: Cluster, selected: Labels) -> Report:
 
     def carries(ref: Ref) -> bool:
         found = cluster.find(ref)
-        return found is not None and selected(found.labels("metadata", "labels"))
+        return found is not None and selected(found.own_labels)
 
     return replace(
         report, findings=tuple(f for f in report.findings if any(map(carries, _objects(f))))

@@ -194,7 +194,7 @@ def _kong_services(cluster: Cluster) -> Iterator[Place]:
     """The Services that lead to that port."""
     for pod, port in _kong_ports(cluster):
         target = (port.number("containerPort"), port.text("name") or None)
-        labels = pod.labels("metadata", "labels")
+        labels = pod.own_labels
         try:
             candidates = cluster.within(kinds.SERVICE, pod.namespace)
         except OutOfView:

@@ -41,7 +41,7 @@ def solvers_for(name: str, certificate: Resource, issuer: Resource) -> Iterator[
     `matchLabels` with the Certificate's own labels; all that are given must fit.
     Source: cert-manager 1.21, pkg/controller/acmeorders/util.go.
     """
-    labels = certificate.labels("metadata", "labels")
+    labels = certificate.own_labels
     for solver in issuer.each("spec", "acme", "solvers"):
         selector = solver.at("selector")
         wanted = selector.labels("matchLabels")

@@ -208,7 +208,7 @@ def _balancer(cluster: Cluster, gateway: Resource) -> Balancer | None:
     if _service_type(proxy, service) != "LoadBalancer":
         return None
     annotations = _annotations(gateway, proxy, service)
-    misplaced = gateway.labels("metadata", "annotations")
+    misplaced = gateway.annotations
     if not any(_speaks_of_aws(key) for key in (*annotations, *misplaced)):
         return None
     return Balancer(gateway, proxy, service, annotations, _ports(gateway, proxy, cluster))

@@ -135,7 +135,7 @@ def client_policy(
         for policy in older_first(cluster.within(kinds.CLIENT_TRAFFIC_POLICY, ref.namespace)):
             if any(
                 selector.text("kind") == ref.kind.name
-                and gateway_api.selects(selector, resource.labels("metadata", "labels"))
+                and gateway_api.selects(selector, resource.own_labels)
                 for selector in policy.each("spec", "targetSelectors")
             ):
                 return policy

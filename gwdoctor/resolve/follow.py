@@ -9,6 +9,7 @@ of a Pod, because nothing else brings them into a live scan.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
@@ -28,8 +29,12 @@ from gwdoctor.resolve import (
 from gwdoctor.resolve.kong_plugins import CA_ANNOTATIONS, CA_LABEL, CREDENTIAL_LABEL, names
 from gwdoctor.source.batch import Want
 
+System = Callable[[Cluster], Iterator[Want]]
+
 #: Of so many Services that Ingresses and Kong's routes lead to, one Pod is read whole.
 MOST_BACKENDS = 300
+#: So many values of one label are asked for at once: 63 characters each, in a URL of 8 kB.
+MOST_VALUES = 100
 #: Of how many Pods of a Service one is looked for that still runs.
 _MOST_PODS = 20
 
@@ -38,9 +43,14 @@ def wants(cluster: Cluster) -> Iterator[Want]:
     """Everything to fetch next, in no order, some of it twice."""
     outside = () if cluster.namespaces is None else follow_outside.SYSTEMS
     for system in (*SYSTEMS, *outside):
-        for want in system(cluster):
+        for want in cluster.derive(_told_by, system):
             if _is_asked(want.kind, cluster) and not _is_known(want, cluster):
                 yield want
+
+
+def _told_by(cluster: Cluster, system: System) -> tuple[Want, ...]:
+    """Worked out anew only where what it reads has become more: see `Cluster.take_over`."""
+    return tuple(system(cluster))
 
 
 def named_secrets(cluster: Cluster) -> set[tuple[str, str]]:
@@ -48,7 +58,7 @@ def named_secrets(cluster: Cluster) -> set[tuple[str, str]]:
     return {
         (want.namespace, want.name)
         for system in SYSTEMS
-        for want in system(cluster)
+        for want in cluster.derive(_told_by, system)
         if want.kind == kinds.SECRET and want.name and want.namespace
     }
 
@@ -231,7 +241,7 @@ def controllers(cluster: Cluster) -> Iterator[Want]:
 
 
 def _is_controller(pod: Resource) -> bool:
-    labels = pod.labels("metadata", "labels")
+    labels = pod.own_labels
     for key, values in _CONTROLLERS.items():
         if key in labels and (not values or labels[key] in values):
             return True
@@ -247,18 +257,31 @@ def pods_of_events(cluster: Cluster) -> Iterator[Want]:
 
 
 def istio_gateway_pods(cluster: Cluster) -> Iterator[Want]:
-    """The Pods that Istio Gateways select, in whatever namespace."""
+    """The Pods that Istio Gateways select, in whatever namespace.
+
+    Gateways that tell their Pods apart by the value of one label are asked for together.
+    """
+    together: dict[str, set[str]] = defaultdict(set)
     for gateway in seen(cluster, kinds.ISTIO_GATEWAY):
         labels = gateway.labels("spec", "selector")
         selector = selector_text(labels)
         if not selector:  # an empty one selects every Pod there is
             continue
-        if _is_asked(kinds.POD, cluster) and cluster.sees(kinds.POD):
-            for pod in cluster.select(kinds.POD, labels):
-                yield Want(kinds.POD_WHOLE, pod.namespace, labels=selector)
-        else:
+        if not (_is_asked(kinds.POD, cluster) and cluster.sees(kinds.POD)):
             yield Want(kinds.POD_WHOLE, labels=selector)
             yield Want(kinds.POD, labels=selector)
+        elif len(labels) == 1 and all(labels.values()):
+            if cluster.select(kinds.POD, labels):
+                for key, value in labels.items():
+                    together[key].add(value)
+        else:
+            for pod in cluster.select(kinds.POD, labels):
+                yield Want(kinds.POD_WHOLE, pod.namespace, labels=selector)
+    for key, values in together.items():
+        ordered = sorted(values)
+        for start in range(0, len(ordered), MOST_VALUES):
+            some = ",".join(ordered[start : start + MOST_VALUES])
+            yield Want(kinds.POD_WHOLE, labels=f"{key} in ({some})")
 
 
 def selector_text(labels: Mapping[str, str]) -> str:
@@ -378,7 +401,7 @@ def _backends(cluster: Cluster) -> set[tuple[str, str]]:
     return found
 
 
-SYSTEMS: Iterable[Callable[[Cluster], Iterator[Want]]] = (
+SYSTEMS: Iterable[System] = (
     gateway_certificates,
     envoy_gateway_policies,
     ingress_certificates,

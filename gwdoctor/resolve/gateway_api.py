@@ -123,7 +123,7 @@ def admits_set(gateway: Resource, listener_set: Resource, cluster: Cluster) -> b
 def namespace_labels(namespace: str, cluster: Cluster) -> Mapping[str, str]:
     """The labels of a namespace, with the one of its name that the API server sets."""
     found = cluster.get(kinds.NAMESPACE, "", namespace)
-    labels = dict(found.labels("metadata", "labels")) if found is not None else {}
+    labels = dict(found.own_labels) if found is not None else {}
     labels.setdefault("kubernetes.io/metadata.name", namespace)
     return labels
 

@@ -102,11 +102,12 @@ def match_key(match: Field) -> str:
         "method": match.text("method"),
     }
     for part in ("headers", "queryParams"):
-        tests[part] = sorted(_text(item.value) for item in match.each(part))
-    return _text(tests)
+        tests[part] = sorted(canonical(item.value) for item in match.each(part))
+    return canonical(tests)
 
 
-def _text(value: Any) -> str:
+def canonical(value: Any) -> str:
+    """Plain data as text that is equal where the data are, whatever the order of their keys."""
     return msgspec.json.encode(value, order="deterministic").decode()
 
 

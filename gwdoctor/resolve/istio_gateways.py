@@ -264,7 +264,7 @@ def _is_of_istio(pod: Resource) -> bool:
     """Other controllers label their proxies with the Gateway's name too."""
     if not pod.label(GATEWAY_NAME):
         return True
-    keys = {**pod.labels("metadata", "labels"), **pod.labels("metadata", "annotations")}
+    keys = {**pod.own_labels, **pod.annotations}
     return any("istio.io/" in key for key in keys)
 
 
@@ -300,7 +300,7 @@ def _workloads(cluster: Cluster) -> tuple[Workload, ...]:
     for (namespace, _), pods in sorted(groups.items()):
         first = pods[0]
         owner = (namespace, first.label(GATEWAY_NAME))
-        labels = first.labels("metadata", "labels")
+        labels = first.own_labels
         servers: list[Server] = []
         for selector, members in gateways.items():
             if all(labels.get(key) == value for key, value in selector):
@@ -371,7 +371,7 @@ def _groups(
     }
     groups: dict[_Key, list[Resource]] = defaultdict(list)
     for pod in pods:
-        labels = pod.labels("metadata", "labels")
+        labels = pod.own_labels
         telling = sorted(key for key in by_namespace[pod.namespace] if key in labels)
         groups[pod.namespace, tuple((key, labels[key]) for key in telling)].append(pod)
     return groups
@@ -396,9 +396,9 @@ def _services_in(cluster: Cluster, namespace: str) -> Sequence[Resource]:
 def _workload(
     cluster: Cluster, namespace: str, pods: Sequence[Resource], servers: Iterable[Server]
 ) -> Workload:
-    shared = set(pods[0].labels("metadata", "labels").items())
+    shared = set(pods[0].own_labels.items())
     for pod in pods[1:]:
-        shared &= pod.labels("metadata", "labels").items()
+        shared &= pod.own_labels.items()
     labels = {key: value for key, value in sorted(shared) if key not in _OF_ONE_POD}
     services = tuple(
         service

@@ -98,15 +98,17 @@ def _texts(value: Any) -> tuple[str, ...]:
 # --- names -------------------------------------------------------------------------------
 
 
-def fqdn(host: str, namespace: str, domain: str = "cluster.local") -> str:
+def full_host(host: str, namespace: str, cluster: Cluster) -> str:
     """A host as Istio reads it in a resource of this namespace: only a name without a dot grows.
 
     `web.default` and `web.default.svc` stay as they are, and name no Kubernetes Service.
     """
-    host = host.lower().rstrip(".")
-    if not host or "." in host or host.startswith("*"):
-        return host
-    return f"{host}.{namespace}.svc.{domain}"
+    plain = host.lower().rstrip(".")
+    if plain == host:
+        plain = host  # thousands of them are kept: not as a copy each
+    if not plain or "." in plain or plain.startswith("*"):
+        return plain
+    return f"{plain}.{namespace}.svc.{mesh(cluster).domain}"
 
 
 def service_key(host: str, namespace: str, cluster: Cluster) -> tuple[str, str] | None:
@@ -114,11 +116,11 @@ def service_key(host: str, namespace: str, cluster: Cluster) -> tuple[str, str] 
 
     Where the cluster domain could not be read, anything after `.svc.` is taken for it.
     """
-    settings = mesh(cluster)
-    name, _, rest = fqdn(host, namespace, settings.domain).partition(".")
+    name, _, rest = full_host(host, namespace, cluster).partition(".")
     owner, _, suffix = rest.partition(".")
     if not (name and owner) or "*" in name:
         return None
+    settings = mesh(cluster)
     if suffix == f"svc.{settings.domain}":
         return owner, name
     if suffix.startswith("svc.") and not settings.domain_seen:
@@ -131,11 +133,11 @@ def service_of(host: str, namespace: str, cluster: Cluster) -> Resource | None:
 
     Reads SERVICE and CONFIG_MAP. Raises OutOfView where the Service may exist unseen.
     """
-    return cluster.derive(_service_of, host, namespace)
+    return cluster.derive(_service_of, full_host(host, namespace, cluster))
 
 
-def _service_of(cluster: Cluster, host: str, namespace: str) -> Resource | None:
-    key = service_key(host, namespace, cluster)
+def _service_of(cluster: Cluster, host: str) -> Resource | None:
+    key = service_key(host, "", cluster)
     return cluster.get(kinds.SERVICE, *key) if key else None
 
 
@@ -199,6 +201,15 @@ def age(resource: Resource) -> tuple[str, str, str]:
     return resource.created, resource.name, resource.namespace
 
 
+def by_age(cluster: Cluster, kind: Kind) -> Sequence[Resource]:
+    """What is seen of a kind, in that order. Raises OutOfView where none of it can be seen."""
+    return cluster.derive(_by_age, kind)
+
+
+def _by_age(cluster: Cluster, kind: Kind) -> Sequence[Resource]:
+    return sorted(cluster[kind], key=age)
+
+
 # --- membership --------------------------------------------------------------------------
 
 GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"
@@ -239,6 +250,18 @@ def membership(pods: Iterable[Resource]) -> str:
     if len(answers) == 2:
         return "some"
     return {frozenset({True}): "all", frozenset({False}): "none"}.get(frozenset(answers), "unknown")
+
+
+def membership_of(service: Resource, cluster: Cluster) -> str:
+    """The same of the Pods that a Service selects; worked out once for all with its selector."""
+    selector = frozenset(service.labels("spec", "selector").items())
+    return cluster.derive(_selected_membership, service.namespace, selector)
+
+
+def _selected_membership(
+    cluster: Cluster, namespace: str, selector: frozenset[tuple[str, str]]
+) -> str:
+    return membership(cluster.select(kinds.POD, dict(selector), namespace) if selector else ())
 
 
 # --- protocols ---------------------------------------------------------------------------

@@ -53,7 +53,7 @@ def _policies(cluster: Cluster) -> Policies:
     root = istio_mesh.mesh(cluster).root_namespace
     wide: dict[str, list[Resource]] = defaultdict(list)
     narrow: dict[tuple[str, str, str], list[Resource]] = defaultdict(list)
-    seen = sorted(cluster[kinds.PEER_AUTHENTICATION], key=istio_mesh.age)
+    seen = istio_mesh.by_age(cluster, kinds.PEER_AUTHENTICATION)
     spread = Counter((p.namespace, *label) for p in seen for label in selector(p).items())
     for policy in seen:
         wanted = [(policy.namespace, *label) for label in selector(policy).items()]
@@ -159,19 +159,22 @@ def receiver(cluster: Cluster, service: Resource, port: Field) -> Receiver | Non
     chosen = service.labels("spec", "selector")
     if not chosen or "UDP" in port.text("protocol") or services.external_name(service):
         return None
-    return cluster.derive(_receiver, service, target_port(cluster, service, port))
+    selector, target = frozenset(chosen.items()), target_port(cluster, service, port)
+    return cluster.derive(_receiver, service.namespace, selector, target)
 
 
-def _receiver(cluster: Cluster, service: Resource, target: int | None) -> Receiver:
-    pods = services.pods(cluster, service)
+def _receiver(
+    cluster: Cluster, namespace: str, selector: frozenset[tuple[str, str]], target: int | None
+) -> Receiver:
+    chosen = dict(selector)
+    pods = cluster.select(kinds.POD, chosen, namespace)
     modes: dict[Mode, None] = {}
     seen: set[frozenset[tuple[str, str]]] = set()
-    chosen = service.labels("spec", "selector")
-    for labels in [pod.labels("metadata", "labels") for pod in pods] or [chosen]:
+    for labels in [pod.own_labels for pod in pods] or [chosen]:
         distinct = frozenset(labels.items())
         if distinct not in seen:
             seen.add(distinct)
-            modes[mode_of(cluster, service.namespace, labels, target)] = None
+            modes[mode_of(cluster, namespace, labels, target)] = None
     return Receiver(tuple(modes), istio_mesh.membership(pods), target, bool(pods))
 
 
@@ -206,10 +209,7 @@ def _reached(
 ) -> Sequence[Mapping[str, str]]:
     wanted = dict(selected)
     pods = cluster.select(kinds.POD, wanted, namespace)
-    distinct = {
-        frozenset(labels.items()): labels
-        for labels in (pod.labels("metadata", "labels") for pod in pods)
-    }
+    distinct = {frozenset(labels.items()): labels for labels in (pod.own_labels for pod in pods)}
     return list(distinct.values()) or [wanted]
 
 
@@ -226,7 +226,7 @@ def exceptions(cluster: Cluster, ports: Iterable[tuple[Resource, int, str]]) -> 
             return ()
         chosen = service.labels("spec", "selector")
         pods = cluster.select(kinds.POD, chosen, service.namespace)
-        labels = pods[0].labels("metadata", "labels") if pods else chosen
+        labels = pods[0].own_labels if pods else chosen
         present = narrow_policy(cluster, service.namespace, labels)
         wanted = selector(present) if present is not None else chosen
         key = service.namespace, frozenset(wanted.items())

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from gwdoctor import kinds
 from gwdoctor.cluster import Cluster
@@ -11,31 +12,18 @@ from gwdoctor.model import Field, Resource, of_resource
 from gwdoctor.resolve import gateway_api, istio_mesh, services
 
 
-@dataclass(frozen=True, slots=True)
-class Destination:
-    """One `destination` of a VirtualService. `section` is http, tls or tcp."""
+class Destination(msgspec.Struct, frozen=True):
+    """One `destination` of a VirtualService."""
 
     owner: Resource
-    section: str
-    route: Field  #: the entry of `http`, `tls` or `tcp`
+    section: str  #: http, tls or tcp
+    route: Field  #: the entry of that section
     field: Field  #: the `destination`
-    weight: int
+    host: str  #: as written
+    subset: str  #: empty for all endpoints
+    port: int | None  #: of the Service; None where none is written
+    weight: int = 1
     is_mirror: bool = False
-
-    @property
-    def host(self) -> str:
-        """As written."""
-        return self.field.text("host")
-
-    @property
-    def subset(self) -> str:
-        """Empty for all endpoints."""
-        return self.field.text("subset")
-
-    @property
-    def port(self) -> int | None:
-        """The port of the Service; None where none is written."""
-        return self.field.number("port", "number")
 
 
 @of_resource
@@ -49,23 +37,46 @@ def _destinations(owner: Resource) -> Iterator[Destination]:
         for route in owner.each("spec", section):
             for target in route.each("route"):
                 weight = target.number("weight")
-                yield Destination(
-                    owner, section, route, target.at("destination"), 1 if weight is None else weight
+                spot = target.at("destination")
+                yield _destination(
+                    owner, section, route, spot, weight=1 if weight is None else weight
                 )
             if route.has("mirror"):
-                yield Destination(owner, section, route, route.at("mirror"), 1, True)
+                yield _destination(owner, section, route, route.at("mirror"), is_mirror=True)
             for mirror in route.each("mirrors"):
-                yield Destination(owner, section, route, mirror.at("destination"), 1, True)
+                spot = mirror.at("destination")
+                yield _destination(owner, section, route, spot, is_mirror=True)
+
+
+def _destination(
+    owner: Resource,
+    section: str,
+    route: Field,
+    spot: Field,
+    *,
+    weight: int = 1,
+    is_mirror: bool = False,
+) -> Destination:
+    host, subset, port = spot.text("host"), spot.text("subset"), spot.number("port", "number")
+    return Destination(owner, section, route, spot, host, subset, port, weight, is_mirror)
+
+
+def full_host(destination: Destination, cluster: Cluster) -> str:
+    """The host of a destination, a short name grown to a full one."""
+    return istio_mesh.full_host(destination.host, destination.owner.namespace, cluster)
 
 
 def service_port(destination: Destination, cluster: Cluster) -> tuple[Resource, Field] | None:
     """The Service and port that a destination leads to; the only port where none is written."""
-    namespace = destination.owner.namespace
-    service = istio_mesh.service_of(destination.host, namespace, cluster)
+    return cluster.derive(_service_port, full_host(destination, cluster), destination.port)
+
+
+def _service_port(cluster: Cluster, host: str, port: int | None) -> tuple[Resource, Field] | None:
+    service = istio_mesh.service_of(host, "", cluster)
     if service is None or services.external_name(service):
         return None
-    if destination.port is not None:
-        found = services.port(service, destination.port)
+    if port is not None:
+        found = services.port(service, port)
         return None if found is None else (service, found)
     ports = list(service.each("spec", "ports"))
     return (service, ports[0]) if len(ports) == 1 else None
@@ -89,9 +100,8 @@ def http_targets(cluster: Cluster) -> frozenset[tuple[str, int | None]]:
 
 
 def _http_targets(cluster: Cluster) -> frozenset[tuple[str, int | None]]:
-    domain = istio_mesh.mesh(cluster).domain
     return frozenset(
-        (istio_mesh.fqdn(destination.host, owner.namespace, domain), destination.port)
+        (full_host(destination, cluster), destination.port)
         for owner in cluster[kinds.VIRTUAL_SERVICE]
         for destination in destinations(owner)
         if destination.section == "http"

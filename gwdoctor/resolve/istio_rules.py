@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from gwdoctor import kinds
 from gwdoctor.cluster import Cluster
-from gwdoctor.model import Field, Resource
+from gwdoctor.model import Field, Resource, of_resource
 from gwdoctor.resolve import istio_mesh
 
 #: A client in a namespace that no DestinationRule speaks of by name.
@@ -20,13 +20,7 @@ ANYWHERE = "*"
 
 def host_of(rule: Resource, cluster: Cluster) -> str:
     """The host of a DestinationRule, short names grown to full ones."""
-    return cluster.derive(_host_of, rule)
-
-
-def _host_of(cluster: Cluster, rule: Resource) -> str:
-    return istio_mesh.fqdn(
-        rule.text("spec", "host"), rule.namespace, istio_mesh.mesh(cluster).domain
-    )
+    return istio_mesh.full_host(rule.text("spec", "host"), rule.namespace, cluster)
 
 
 def by_host(cluster: Cluster) -> Mapping[tuple[str, str], Sequence[Resource]]:
@@ -36,7 +30,7 @@ def by_host(cluster: Cluster) -> Mapping[tuple[str, str], Sequence[Resource]]:
 
 def _by_host(cluster: Cluster) -> Mapping[tuple[str, str], Sequence[Resource]]:
     index: dict[tuple[str, str], list[Resource]] = defaultdict(list)
-    for rule in sorted(cluster[kinds.DESTINATION_RULE], key=istio_mesh.age):
+    for rule in istio_mesh.by_age(cluster, kinds.DESTINATION_RULE):
         index[rule.namespace, host_of(rule, cluster)].append(rule)
     return index
 
@@ -51,12 +45,6 @@ def selected(
     workloadSelector are left out: they are for some clients only. `client_namespace` may be
     ANYWHERE. Raises OutOfView where a namespace that comes first may hide one.
     """
-    return cluster.derive(_selected, client_namespace, host, service_namespace)
-
-
-def _selected(
-    cluster: Cluster, client_namespace: str, host: str, service_namespace: str
-) -> Sequence[Resource]:
     root = istio_mesh.mesh(cluster).root_namespace
     if client_namespace not in (ANYWHERE, root):
         found = _in_namespace(cluster, client_namespace, host)
@@ -187,6 +175,19 @@ class ClientTls:
     def mode(self) -> str:
         """DISABLE, SIMPLE, MUTUAL or ISTIO_MUTUAL; "" where auto mTLS decides."""
         return self.field.text("mode") or ("DISABLE" if self.field.has() else "")
+
+
+@of_resource
+def tls_blocks(rule: Resource) -> tuple[Field, ...]:
+    """Every `tls` block of a DestinationRule: of its policy, of single ports, of subsets."""
+    policies = [rule.at("spec", "trafficPolicy")]
+    policies += [subset.at("trafficPolicy") for subset in rule.each("spec", "subsets")]
+    return tuple(
+        block
+        for policy in policies
+        for block in (policy.at("tls"), *(s.at("tls") for s in policy.each("portLevelSettings")))
+        if block.has()
+    )
 
 
 def client_tls(rule: Resource, port: int | None) -> Iterator[ClientTls]:

@@ -29,37 +29,30 @@ def home(host: str, cluster: Cluster) -> str | None:
 
 def client_namespaces(route: Resource, cluster: Cluster) -> tuple[str, ...]:
     """Where the proxies that use a VirtualService run: its gateways' Pods, and any sidecar."""
-    return cluster.derive(_client_namespaces, route)
-
-
-def _client_namespaces(cluster: Cluster, route: Resource) -> tuple[str, ...]:
     found: dict[str, None] = {}
     if istio_virtual_services.is_bound_to_mesh(route):
         found |= dict.fromkeys((istio_rules.ANYWHERE, route.namespace))
     for reference in istio_virtual_services.gateway_refs(route):
-        if reference.name is None:
-            continue
-        gateway = cluster.get(kinds.ISTIO_GATEWAY, *reference.name)
-        labels = gateway.labels("spec", "selector") if gateway is not None else {}
-        pods = cluster.select(kinds.POD, labels) if labels else ()
-        found |= dict.fromkeys([p.namespace for p in pods] or [reference.name[0]])
+        if reference.name is not None:
+            found |= dict.fromkeys(cluster.derive(_homes, *reference.name))
     return tuple(found)
 
 
-def declared(
-    cluster: Cluster, clients: Sequence[str], host: str, namespace: str, subset: str
-) -> bool:
-    """Whether some of these clients know a subset of a host.
+def _homes(cluster: Cluster, namespace: str, name: str) -> tuple[str, ...]:
+    """The namespaces of a Gateway's Pods, or its own."""
+    gateway = cluster.get(kinds.ISTIO_GATEWAY, namespace, name)
+    labels = gateway.labels("spec", "selector") if gateway is not None else {}
+    pods = cluster.select(kinds.POD, labels) if labels else ()
+    return tuple(dict.fromkeys(pod.namespace for pod in pods)) or (namespace,)
 
-    A DestinationRule for some workloads only may declare it too.
+
+def known(cluster: Cluster, clients: Sequence[str], host: str, namespace: str) -> frozenset[str]:
+    """The subsets of a host that some of these clients know.
+
+    A DestinationRule for some workloads only may declare one too.
     """
-    return any(
-        subset in cluster.derive(_known_to, client, host, namespace) for client in clients
-    ) or subset in cluster.derive(_known_to_some, host)
-
-
-def _known_to(cluster: Cluster, client: str, host: str, namespace: str) -> frozenset[str]:
-    return _names(istio_rules.selected(cluster, client, host, namespace))
+    used = (istio_rules.selected(cluster, client, host, namespace) for client in clients)
+    return cluster.derive(_known_to_some, host).union(*map(_names, used))
 
 
 def _known_to_some(cluster: Cluster, host: str) -> frozenset[str]:
@@ -84,11 +77,10 @@ def routed(cluster: Cluster) -> Mapping[tuple[str, str], Sequence[istio_routes.D
 
 
 def _routed(cluster: Cluster) -> Mapping[tuple[str, str], Sequence[istio_routes.Destination]]:
-    domain = istio_mesh.mesh(cluster).domain
     found: dict[tuple[str, str], list[istio_routes.Destination]] = defaultdict(list)
     for owner in cluster[kinds.VIRTUAL_SERVICE]:
         for destination in istio_routes.destinations(owner):
             if destination.subset and destination.weight and not destination.is_mirror:
-                host = istio_mesh.fqdn(destination.host, owner.namespace, domain)
+                host = istio_routes.full_host(destination, cluster)
                 found[host, destination.subset].append(destination)
     return found

@@ -87,7 +87,7 @@ def bound(cluster: Cluster) -> Mapping[Name, Sequence[Resource]]:
 def _bound(cluster: Cluster) -> Mapping[Name, Sequence[Resource]]:
     found: dict[Name, dict[Resource, None]] = defaultdict(dict)
     if cluster.may_hold(kinds.VIRTUAL_SERVICE):
-        for route in sorted(cluster[kinds.VIRTUAL_SERVICE], key=istio_mesh.age):
+        for route in istio_mesh.by_age(cluster, kinds.VIRTUAL_SERVICE):
             for reference in gateway_refs(route):
                 if reference.name is not None:
                     found[reference.name][route] = None

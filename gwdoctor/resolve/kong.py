@@ -206,7 +206,7 @@ def agree(together: Sequence[Resource]) -> bool:
 
 def compared_annotations(service: Resource) -> dict[str, str]:
     """The annotations that KIC compares: all of its prefix, known or not."""
-    found = service.labels("metadata", "annotations")
+    found = service.annotations
     return {key: value for key, value in found.items() if key.startswith("konghq.com")}
 
 

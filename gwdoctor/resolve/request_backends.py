@@ -8,7 +8,7 @@ from gwdoctor.entry import Backend, Hop, Named, State
 from gwdoctor.model import Field, Kind, Resource
 from gwdoctor.resolve import istio_mesh, services
 from gwdoctor.resolve.gateway_api import BackendRef
-from gwdoctor.resolve.istio_routes import Destination
+from gwdoctor.resolve.istio_routes import Destination, full_host
 from gwdoctor.resolve.request_spots import Spots
 
 #: What it reads.
@@ -56,7 +56,7 @@ class Backends:
     def of_destination(self, destination: Destination) -> int:
         """Where a destination of a VirtualService leads."""
         namespace, cluster = destination.owner.namespace, self._cluster
-        host = istio_mesh.fqdn(destination.host, namespace, istio_mesh.mesh(cluster).domain)
+        host = full_host(destination, cluster)
         service = istio_mesh.service_key(host, namespace, cluster)
         elsewhere = host.endswith((".clusterset.local", ".global"))
         if service is not None and not elsewhere and not self._is_only_an_entry(host, service):

@@ -265,7 +265,7 @@ def target_of(
 ) -> Target:
     """Where a destination leads: a Service, or a host of a ServiceEntry."""
     namespace = destination.owner.namespace
-    host = istio_mesh.fqdn(destination.host, namespace, istio_mesh.mesh(cluster).domain)
+    host = istio_routes.full_host(destination, cluster)
     key = istio_mesh.service_key(host, namespace, cluster)
     port = destination.port
     weight = destination.weight

@@ -168,9 +168,7 @@ def _fronts(pods: Sequence[Resource], cluster: Cluster) -> list[Resource]:
         for service in in_namespace:
             wanted = service.labels("spec", "selector").items()
             if wanted and any(
-                wanted <= pod.labels("metadata", "labels").items()
-                for pod in pods
-                if pod.namespace == namespace
+                wanted <= pod.own_labels.items() for pod in pods if pod.namespace == namespace
             ):
                 found[service] = None
     return sorted(found, key=lambda s: (s.text("spec", "type") != "LoadBalancer", s.ref))

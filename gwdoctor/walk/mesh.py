@@ -97,18 +97,17 @@ def _by_mesh(
     if declared not in istio_mesh.HTTP or not cluster.may_hold(kinds.VIRTUAL_SERVICE):
         return False
     try:
-        routes = cluster[kinds.VIRTUAL_SERVICE]
+        routes = istio_mesh.by_age(cluster, kinds.VIRTUAL_SERVICE)
     except OutOfView as hidden:
         way.hops.append(unseen("route", hidden))
         return False
     full = istio_mesh.host_of(service, cluster)
-    domain = istio_mesh.mesh(cluster).domain
     found = [
         route
-        for route in sorted(routes, key=istio_mesh.age)
+        for route in routes
         if istio_virtual_services.is_bound_to_mesh(route)
         and any(
-            istio_mesh.fqdn(h, route.namespace, domain) == full
+            istio_mesh.full_host(h, route.namespace, cluster) == full
             for h in route.texts("spec", "hosts")
         )
     ]

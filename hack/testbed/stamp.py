@@ -1,4 +1,4 @@
-"""Writes objects into etcd as the API server would have written them, a hundred times as fast.
+"""Writes objects into etcd as the API server would have written them, for a sixth of the cost.
 
 The API server has written the objects of one namespace. What it stores of another namespace's like
 objects differs from that in the same places as what was posted does, and in the uids. So these texts
