@@ -1,6 +1,6 @@
 """An EnvoyProxy that nothing refers to."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from gwdoctor import Cluster, Finding, Probe, Resource, Severity, kinds
 from gwdoctor.resolve import envoy_gateway
@@ -42,17 +42,21 @@ class EnvoyProxyUnused(Probe):
         """No parametersRef of any class or Gateway leads here."""
         if (proxy.namespace, proxy.name) in envoy_gateway.proxies_in_use(cluster):
             return
-        candidates = [
-            found
-            for found in cluster[kinds.GATEWAY_CLASS]
-            if found.text("spec", "parametersRef", "name") == proxy.name
-        ]
         yield self.finding(
             proxy,
             "no GatewayClass and no Gateway of namespace "
             f"{proxy.namespace} has a parametersRef to it",
-            because=tuple(candidates),
+            because=cluster.derive(_classes_by_name).get(proxy.name, ()),
             advice="Name it in spec.parametersRef of the GatewayClass (group gateway.envoyproxy.io, "
             "kind EnvoyProxy, with namespace), or in spec.infrastructure.parametersRef of a "
             "Gateway in its namespace",
         )
+
+
+def _classes_by_name(cluster: Cluster) -> Mapping[str, tuple[Resource, ...]]:
+    """Classes by the name in their parametersRef, which may be of another namespace."""
+    index: dict[str, tuple[Resource, ...]] = {}
+    for found in cluster[kinds.GATEWAY_CLASS]:
+        name = found.text("spec", "parametersRef", "name")
+        index[name] = (*index.get(name, ()), found)
+    return index

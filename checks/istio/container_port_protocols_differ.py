@@ -2,9 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from gwdoctor import Cluster, Field, Finding, Probe, Resource, Severity, kinds
-from gwdoctor.resolve import istio_mesh, istio_mtls, services
+from gwdoctor.resolve import istio_mesh, istio_mtls
 
 _RAW = frozenset({"TCP", "TLS", "HTTPS", "MONGO", "MYSQL", "REDIS"})
 
@@ -56,11 +57,11 @@ class ContainerPortProtocolsDiffer(Probe):
             ours = _class(port)
             if not ours:
                 continue
-            shared = cluster.derive(_by_target).get(_key(service, port, cluster), ())
-            other = next((p for p in shared if _class(p) not in ("", ours)), None)
-            if other is None or list(shared).index(other) > list(shared).index(port):
+            declared = cluster.derive(_by_target).get(_key(service, port, cluster))
+            other = declared.otherwise_before(port) if declared is not None else None
+            if other is None:
                 continue
-            if istio_mesh.membership(services.pods(cluster, service)) not in ("all", "some"):
+            if istio_mesh.membership_of(service, cluster) not in ("all", "some"):
                 return
             yield self.finding(
                 port,
@@ -85,8 +86,29 @@ def _key(service: Resource, port: Field, cluster: Cluster) -> _Key:
     return service.namespace, selector, istio_mtls.target_port(cluster, service, port)
 
 
-def _by_target(cluster: Cluster) -> Mapping[_Key, Sequence[Field]]:
-    """Ports of Services with one selector by the container port, oldest Service first."""
+@dataclass(frozen=True)
+class _Declared:
+    """The ports of Services with one selector for one container port, oldest Service first."""
+
+    ranks: dict[Field, int]
+    first: dict[str, Field]  #: of each class
+
+    def otherwise_before(self, port: Field) -> Field | None:
+        """The first that is declared otherwise, if it comes before this one."""
+        ours = _class(port)
+        others = [other for each, other in self.first.items() if each not in ("", ours)]
+        other = min(others, key=self.ranks.__getitem__, default=None)
+        return other if other is not None and self.ranks[other] < self.ranks[port] else None
+
+
+def _declared(ports: Sequence[Field]) -> _Declared:
+    first: dict[str, Field] = {}
+    for port in ports:
+        first.setdefault(_class(port), port)
+    return _Declared({port: rank for rank, port in enumerate(ports)}, first)
+
+
+def _by_target(cluster: Cluster) -> Mapping[_Key, _Declared]:
     index: dict[_Key, list[Field]] = defaultdict(list)
     for service in istio_mesh.by_age(cluster, kinds.SERVICE):
         if service.labels("spec", "selector"):
@@ -94,4 +116,4 @@ def _by_target(cluster: Cluster) -> Mapping[_Key, Sequence[Field]]:
                 key = _key(service, port, cluster)
                 if key[2] is not None:
                     index[key].append(port)
-    return {key: ports for key, ports in index.items() if len(ports) > 1}
+    return {key: _declared(ports) for key, ports in index.items() if len(ports) > 1}

@@ -103,7 +103,7 @@ class GrpcBackendNotHttp2(Probe):
 
 
 def _in_mesh(service: Resource, cluster: Cluster) -> bool:
-    return istio_mesh.membership(services.pods(cluster, service)) in ("all", "some")
+    return istio_mesh.membership_of(service, cluster) in ("all", "some")
 
 
 def _upgraded(service: Resource, port: Field, cluster: Cluster) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from gwdoctor import Cluster, Finding, Fix, Probe, Resource, Severity, kinds
-from gwdoctor.resolve import istio_mesh, services
+from gwdoctor.resolve import istio_mesh
 
 #: What is written, and the appProtocol that means it.
 _MEANT = {
@@ -68,7 +68,7 @@ class PortProtocolMisspelled(Probe):
             meant = _MEANT.get(written.lower().partition("-")[0])
             if meant is None:
                 continue
-            if istio_mesh.membership(services.pods(cluster, service)) not in ("all", "some"):
+            if istio_mesh.membership_of(service, cluster) not in ("all", "some"):
                 return
             is_http2 = meant == "kubernetes.io/h2c"
             change = service.changed(*port.path, "appProtocol", to=meant)

@@ -110,7 +110,7 @@ class PreservedHostLeavesMesh(Probe):
             return
         lost = []
         for call in outside_callers.calls(route, cluster):
-            if istio_mesh.membership(call.caller.pods) != "all":
+            if call.caller.membership != "all":
                 continue
             receiver = istio_mtls.receiver(cluster, call.service, call.port)
             strict = receiver.mode("STRICT") if receiver is not None else None

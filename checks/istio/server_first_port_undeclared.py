@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from gwdoctor import Cluster, Confidence, Finding, Fix, Probe, Resource, Severity, kinds
-from gwdoctor.resolve import istio_mesh, services
+from gwdoctor.resolve import istio_mesh
 
 #: Protocols in which the client waits for the server's greeting, by what ports are called.
 _NAMES = {
@@ -77,7 +77,7 @@ class ServerFirstPortUndeclared(Probe):
             spoken = named or _NUMBERS.get(port.number("port") or 0, "")
             if not _NAMES.get(spoken):
                 continue
-            if istio_mesh.membership(services.pods(cluster, service)) not in ("all", "some"):
+            if istio_mesh.membership_of(service, cluster) not in ("all", "some"):
                 return
             wanted = _NAMES[spoken]
             change = service.changed(*port.path, "appProtocol", to=wanted)

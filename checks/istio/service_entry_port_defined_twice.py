@@ -1,7 +1,7 @@
 """Two ServiceEntries for one host and port."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from gwdoctor import Cluster, Confidence, Field, Finding, Probe, Resource, Severity, kinds
 from gwdoctor.resolve import istio_mesh
@@ -46,17 +46,27 @@ class ServiceEntryPortDefinedTwice(Probe):
         index = cluster.derive(_by_port)
         for port in entry.each("spec", "ports"):
             number, protocol = port.number("number"), port.text("protocol").upper()
-            twins = [
-                (host, other, theirs)
+            ours = _class(port)
+            found = [
+                (host, by_class)
                 for host in entry.texts("spec", "hosts")
-                for other, theirs in index.get((host.lower(), number), ())
-                if theirs != port and istio_mesh.age(other) <= istio_mesh.age(entry)
-                if (other != entry or theirs.path < port.path) and _meet(entry, other, cluster)
+                if (by_class := index.get((host.lower(), number)))
             ]
-            if not twins:
+            twins = (
+                (host, *twin)
+                for is_clash in (True, False)
+                for host, by_class in found
+                for twin in _oldest(
+                    _twins(entry, port, same, cluster)
+                    for name, same in by_class.items()
+                    if (name != ours) is is_clash
+                )
+            )
+            twin = next(twins, None)
+            if twin is None:
                 continue
-            clash = [twin for twin in twins if _class(twin[2]) != _class(port)]
-            host, other, theirs = (clash or twins)[0]
+            host, other, theirs = twin
+            clash = _class(theirs) != ours
             where = "this one too" if other == entry else f"{other.namespace}/{other.name} as well"
             yield self.finding(
                 port.at("protocol"),
@@ -81,10 +91,33 @@ def _meet(entry: Resource, other: Resource, cluster: Cluster) -> bool:
     return bool(ours and theirs) and ("*" in ours | theirs or bool(ours & theirs))
 
 
-def _by_port(cluster: Cluster) -> Mapping[tuple[str, int | None], Sequence[tuple[Resource, Field]]]:
-    index: dict[tuple[str, int | None], list[tuple[Resource, Field]]] = defaultdict(list)
+_Port = tuple[Resource, Field]
+
+
+def _twins(
+    entry: Resource, port: Field, same: Sequence[_Port], cluster: Cluster
+) -> Iterator[_Port]:
+    """Of ports with one host, number and class, those of older entries that some proxy sees too."""
+    age = istio_mesh.age(entry)
+    for other, theirs in same:
+        if istio_mesh.age(other) > age:
+            return
+        if (other != entry or theirs.path < port.path) and _meet(entry, other, cluster):
+            yield other, theirs
+
+
+def _oldest(several: Iterable[Iterator[_Port]]) -> list[_Port]:
+    """The first of the firsts, or nothing."""
+    firsts = [first for each in several if (first := next(each, None)) is not None]
+    return sorted(firsts, key=lambda first: istio_mesh.age(first[0]))[:1]
+
+
+def _by_port(cluster: Cluster) -> Mapping[tuple[str, int | None], Mapping[str, Sequence[_Port]]]:
+    """By host, number and class, oldest entry first."""
+    index: dict[tuple[str, int | None], dict[str, list[_Port]]] = defaultdict(dict)
     for entry in istio_mesh.by_age(cluster, kinds.SERVICE_ENTRY):
         for host in dict.fromkeys(host.lower() for host in entry.texts("spec", "hosts")):
             for port in entry.each("spec", "ports"):
-                index[host, port.number("number")].append((entry, port))
+                by_class = index[host, port.number("number")]
+                by_class.setdefault(_class(port), []).append((entry, port))
     return index

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from gwdoctor import Cluster, Finding, Fix, Probe, Resource, Severity, kinds
-from gwdoctor.resolve import istio_mesh, istio_rules, services
+from gwdoctor.resolve import istio_mesh, istio_rules
 
 
 class TlsOriginationToPlainPort(Probe):
@@ -74,7 +74,7 @@ class TlsOriginationToPlainPort(Probe):
                 rule, host, service.namespace, cluster
             ):
                 continue
-            if istio_mesh.membership(services.pods(cluster, service)) in ("all", "some"):
+            if istio_mesh.membership_of(service, cluster) in ("all", "some"):
                 continue  # their sidecar refuses it: destination-rule-bypasses-strict-mtls
             numbers = ", ".join(str(port.number("port")) for port in plain)
             settings = [

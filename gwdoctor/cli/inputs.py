@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from gwdoctor.cli import values
 from gwdoctor.cli.mistakes import Mistake
 from gwdoctor.cli.options import Connection, Input, Time
+from gwdoctor.cli.phases import Phases, Timed
 from gwdoctor.cli.talk import Talk
 from gwdoctor.gather import Picture, gather
 from gwdoctor.model import Kind, Target, rfc3339
@@ -98,13 +99,15 @@ def opened(
     if given.filename and given.snapshot:
         raise Mistake("-f and --snapshot exclude each other")
     if given.filename:
-        yield _files(given, probes, namespaces, now or datetime.now(UTC), deadline)
+        now = now or datetime.now(UTC)
+        yield _files(given, probes, namespaces, now, deadline, talk.phases)
     elif given.snapshot:
         snapshot = _opened(given.snapshot)
         talk.say(1, f"the snapshot was taken at {snapshot.taken.isoformat()}")
         if namespaces is None and not given.all_namespaces:
             namespaces = _scope(snapshot.target)
-        yield from_source(snapshot, probes, namespaces, now, deadline, snapshot.target)
+        timed = Timed(snapshot, talk.phases)
+        yield from_source(timed, probes, namespaces, now, deadline, snapshot.target)
     else:
         with _live(
             probes,
@@ -141,11 +144,12 @@ def _files(
     namespaces: frozenset[str] | None,
     now: datetime,
     deadline: Deadline,
+    phases: Phases,
 ) -> Seen:
     # as with kubectl apply: what says no namespace goes where -n says
     default = next(iter(namespaces)) if namespaces and len(namespaces) == 1 else "default"
     files = Files(given.filename or (), default_namespace=default)
-    seen = from_source(files, probes, namespaces, now, deadline, Target())
+    seen = from_source(Timed(files, phases), probes, namespaces, now, deadline, Target())
     notes = files.notes
     if not files.objects:  # as for kubectl this is a mistake; whoever wants a report gets one
         given_files = ", ".join(given.filename or ())
@@ -236,7 +240,7 @@ def _live(
     )
     talk.phases.lap("connect")
     with closing(live):
-        picture = gather(live, probes, now=now, also=also)
+        picture = gather(Timed(live, talk.phases), probes, now=now, also=also)
         gc.freeze()  # what was read stays to the end: nothing of it is to be looked for as garbage
         target = live.target
         talk.done()

@@ -67,7 +67,7 @@ def run(
     with inputs.opened(
         given, read, connection=connection, time=time, talk=talk, also=wishes.reads
     ) as seen:
-        talk.phases.lap("read and index")
+        talk.phases.lap("index")
         report = judged(seen, probes, wanted, timings, talk.phases, wishes)
     report = with_entry(report, seen, writer)
     if report.entry is not None:

@@ -252,6 +252,18 @@ def membership(pods: Iterable[Resource]) -> str:
     return {frozenset({True}): "all", frozenset({False}): "none"}.get(frozenset(answers), "unknown")
 
 
+def membership_of(service: Resource, cluster: Cluster) -> str:
+    """The same of the Pods that a Service selects; worked out once for all with its selector."""
+    selector = frozenset(service.labels("spec", "selector").items())
+    return cluster.derive(_selected_membership, service.namespace, selector)
+
+
+def _selected_membership(
+    cluster: Cluster, namespace: str, selector: frozenset[tuple[str, str]]
+) -> str:
+    return membership(cluster.select(kinds.POD, dict(selector), namespace) if selector else ())
+
+
 # --- protocols ---------------------------------------------------------------------------
 
 _NAMES = {

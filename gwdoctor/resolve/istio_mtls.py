@@ -159,19 +159,22 @@ def receiver(cluster: Cluster, service: Resource, port: Field) -> Receiver | Non
     chosen = service.labels("spec", "selector")
     if not chosen or "UDP" in port.text("protocol") or services.external_name(service):
         return None
-    return cluster.derive(_receiver, service, target_port(cluster, service, port))
+    selector, target = frozenset(chosen.items()), target_port(cluster, service, port)
+    return cluster.derive(_receiver, service.namespace, selector, target)
 
 
-def _receiver(cluster: Cluster, service: Resource, target: int | None) -> Receiver:
-    pods = services.pods(cluster, service)
+def _receiver(
+    cluster: Cluster, namespace: str, selector: frozenset[tuple[str, str]], target: int | None
+) -> Receiver:
+    chosen = dict(selector)
+    pods = cluster.select(kinds.POD, chosen, namespace)
     modes: dict[Mode, None] = {}
     seen: set[frozenset[tuple[str, str]]] = set()
-    chosen = service.labels("spec", "selector")
     for labels in [pod.own_labels for pod in pods] or [chosen]:
         distinct = frozenset(labels.items())
         if distinct not in seen:
             seen.add(distinct)
-            modes[mode_of(cluster, service.namespace, labels, target)] = None
+            modes[mode_of(cluster, namespace, labels, target)] = None
     return Receiver(tuple(modes), istio_mesh.membership(pods), target, bool(pods))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 
 from gwdoctor import kinds
 from gwdoctor.cluster import Cluster
@@ -12,6 +13,9 @@ from gwdoctor.resolve import istio_mesh, istio_routes, istio_rules, istio_virtua
 
 #: Labels that endpoints get from their node or cluster, not from their Pod.
 TOPOLOGY = ("topology.istio.io/", "topology.kubernetes.io/", "kubernetes.io/hostname")
+
+#: So many DestinationRules of a host are no matter.
+_FEW = 4
 
 
 def home(host: str, cluster: Cluster) -> str | None:
@@ -51,8 +55,19 @@ def known(cluster: Cluster, clients: Sequence[str], host: str, namespace: str) -
 
     A DestinationRule for some workloads only may declare one too.
     """
-    used = (istio_rules.selected(cluster, client, host, namespace) for client in clients)
-    return cluster.derive(_known_to_some, host).union(*map(_names, used))
+    used = (_known_to(cluster, client, host, namespace) for client in clients)
+    return cluster.derive(_known_to_some, host).union(*used)
+
+
+def _known_to(cluster: Cluster, client: str, host: str, namespace: str) -> frozenset[str]:
+    """Read anew each time, where a host has few rules; what many of them say is remembered."""
+    if next(islice(istio_rules.anywhere(cluster, host), _FEW, None), None) is not None:
+        return cluster.derive(_merged, client, host, namespace)
+    return _merged(cluster, client, host, namespace)
+
+
+def _merged(cluster: Cluster, client: str, host: str, namespace: str) -> frozenset[str]:
+    return _names(istio_rules.selected(cluster, client, host, namespace))
 
 
 def _known_to_some(cluster: Cluster, host: str) -> frozenset[str]:

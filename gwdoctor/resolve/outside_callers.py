@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from gwdoctor import kinds
 from gwdoctor.cluster import Cluster
@@ -33,17 +34,22 @@ _EXTERNAL = {"ingress.k8s.aws/alb": "AWS Application Load Balancer"}
 _OWNER = "gateway.envoyproxy.io/owning-gateway-"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Caller:
     """A proxy that calls backends. `pods` is empty for one outside the cluster."""
 
     name: str
     pods: tuple[Resource, ...] = ()
 
+    @cached_property
+    def membership(self) -> str:
+        """Which of its Pods have a sidecar: many thousand routes ask for it."""
+        return istio_mesh.membership(self.pods)
+
     @property
     def is_outside(self) -> bool:
         """Whether it certainly has no mesh certificate."""
-        return not self.pods or istio_mesh.membership(self.pods) == "none"
+        return not self.pods or self.membership == "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +115,7 @@ def _of_route(route: Resource, cluster: Cluster) -> Iterator[Call]:
         if gateway_api.parent_kind(reference) == kinds.GATEWAY:
             namespace = reference.text("namespace") or route.namespace
             gateway = cluster.get(kinds.GATEWAY, namespace, reference.text("name"))
-            caller = _of_gateway(gateway, cluster) if gateway is not None else None
+            caller = cluster.derive(_of_gateway, gateway) if gateway is not None else None
             if caller is not None:
                 callers[caller] = caller
     for caller in callers:
@@ -123,7 +129,7 @@ def _of_route(route: Resource, cluster: Cluster) -> Iterator[Call]:
                 yield Call(caller, route, backend.field, service, port, host)
 
 
-def _of_gateway(gateway: Resource, cluster: Cluster) -> Caller | None:
+def _of_gateway(cluster: Cluster, gateway: Resource) -> Caller | None:
     controller = gateway_api.controller(gateway, cluster)
     if gateway_api.is_envoy_gateway(controller):
         owner = {f"{_OWNER}name": gateway.name, f"{_OWNER}namespace": gateway.namespace}

@@ -16,6 +16,7 @@ from gwdoctor.resolve.request_spots import Spots
 T = TypeVar("T")
 #: What it reads.
 KINDS = (*request_map.KINDS, kinds.SECRET, kinds.CERTIFICATE, kinds.REFERENCE_GRANT)
+_SHARED = (kinds.SECRET, kinds.CERTIFICATE)
 _STATES = {Severity.CRITICAL: State.BROKEN, Severity.HIGH: State.DEGRADED}
 
 
@@ -39,11 +40,13 @@ def of(
 def _place(finding: Finding, spots: Spots) -> None:
     """A finding breaks what it stands on. What it only names beside that is affected at most.
 
-    Where the map does not show what it stands on (a policy, a Pod), it breaks what it names.
+    Where the map does not show what it stands on (a policy, a Pod), it breaks what it names. A
+    certificate that a listener's own ill names is not ill, nor are the others that serve it.
     """
     state = _STATES.get(finding.severity, State.OK)
     own = spots.of(finding.field)
-    others = [hop for spot in finding.because for hop in spots.of(spot)]
+    named = [s for s in finding.because if not own or s.ref.kind not in _SHARED]
+    others = [hop for spot in named for hop in spots.of(spot)]
     if own:
         milder = State.DEGRADED if state == State.BROKEN else state
         _mark(others, finding.id, milder)

@@ -286,7 +286,7 @@ def _mtls(service: Resource, port: Field, caller: Caller, cluster: Cluster) -> I
     if not cluster.installed(kinds.PEER_AUTHENTICATION):
         return
     try:
-        in_mesh = istio_mesh.membership(services.pods(cluster, service)) in ("all", "some")
+        in_mesh = istio_mesh.membership_of(service, cluster) in ("all", "some")
         receiver = istio_mtls.receiver(cluster, service, port) if in_mesh else None
     except OutOfView as hidden:
         if hidden.gap.claimed:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -29,6 +30,31 @@ HACK = Path(__file__).parents[1]
 #: What people run instead, where it is installed.
 PEERS = (["istioctl", "analyze", "--all-namespaces"], ["popeye", "-A"])
 Others = dict[str, tuple[Cost, ...]]
+#: A line of `gwdoctor scan --timings`: seconds, memory now (not told everywhere) and at most, phase.
+_PHASE = re.compile(r"^gwdoctor: +([\d.]+) s +(?:(\d+) MB +)?(\d+) MB  (.+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A part of a scan, by its own account."""
+
+    seconds: float
+    megabytes: float
+    """What the process held at its end; what it had held at most, where that is not told."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """One run that was watched: its memory, and what it says of its phases."""
+
+    cost: Cost
+    phases: dict[str, Phase]
+
+    @property
+    def share_of_checks(self) -> float:
+        """Which part of the whole run the index and the checks take."""
+        looked = sum(self.phases[name].seconds for name in ("index", "check"))
+        return looked / self.cost.seconds
 
 
 @dataclass(frozen=True)
@@ -69,8 +95,8 @@ def compare(control_plane: ControlPlane, command: Sequence[str], runs: int) -> C
         download = [sys.executable, "-m", "testbed.download", str(order)]
         for number in range(runs):
             say(f"  run {number + 1} of {runs}")
-            floor.append(_cost(download, {"PYTHONPATH": str(HACK)}, ok=(0,)))
-            ours.append(_cost(command, {"KUBECONFIG": str(control_plane.kubeconfig)}))
+            floor.append(cost_of(download, {"PYTHONPATH": str(HACK)}, ok=(0,)))
+            ours.append(cost_of(command, {"KUBECONFIG": str(control_plane.kubeconfig)}))
     return Comparison(
         requests=len(exchanges),
         connections=_most_at_a_time(exchanges),
@@ -93,9 +119,23 @@ def others(control_plane: ControlPlane, kinds: Sequence[tuple[str, str]], runs: 
         }
         commands |= {" ".join(peer): peer for peer in PEERS if shutil.which(peer[0])}
         return {
-            name: tuple(_cost(command, environment, ok=range(256)) for _ in range(runs))
+            name: tuple(cost_of(command, environment, ok=range(256)) for _ in range(runs))
             for name, command in commands.items()
         }
+
+
+def watched(control_plane: ControlPlane, command: Sequence[str]) -> Account:
+    """Run `command` once more, with --timings if it is gwdoctor scan, and look at its memory."""
+    timings = ["--timings"] if command[1:2] == ["scan"] else []
+    environment = {"KUBECONFIG": str(control_plane.kubeconfig)}
+    with tempfile.TemporaryFile("w+") as told:
+        cost = cost_of([*command, *timings], environment, every=measure.EVERY, stderr=told.fileno())
+        told.seek(0)
+        phases = {
+            name: Phase(float(seconds), float(now or most))
+            for seconds, now, most, name in _PHASE.findall(told.read())
+        }
+    return Account(cost, phases)
 
 
 def _kinds(exchanges: Iterable[Exchange]) -> tuple[tuple[str, str], ...]:
@@ -114,7 +154,7 @@ def _recorded(control_plane: ControlPlane, command: Sequence[str]) -> tuple[list
     """What the command asks the server for, and when it was started."""
     with FaultProxy(control_plane, count_items=False).start() as proxy:
         started = time.monotonic()
-        _cost(command, {"KUBECONFIG": str(proxy.kubeconfig())})
+        cost_of(command, {"KUBECONFIG": str(proxy.kubeconfig())})
         exchanges = [each for each in proxy.requests if (each.method, each.status) == ("GET", 200)]
     if not exchanges:
         raise Unavailable(f"{' '.join(command)} asked the server for nothing")
@@ -143,18 +183,24 @@ def _most_at_a_time(exchanges: Iterable[Exchange]) -> int:
     return most
 
 
-def _cost(
-    command: Sequence[str], environment: dict[str, str], *, ok: Sequence[int] = (0, 1)
+def cost_of(
+    command: Sequence[str],
+    environment: dict[str, str],
+    *,
+    ok: Sequence[int] = (0, 1),
+    every: float = 0,
+    stderr: int | None = None,
 ) -> Cost:
-    """The cost of one run; code 1 is a scan that found something."""
+    """The cost of one run, watched every so many seconds; code 1 is a scan that found something."""
     if not shutil.which(command[0]):
         raise Unavailable(f"there is no program {command[0]}")
     with tempfile.TemporaryDirectory(prefix="gwdoctor-cost-") as folder:
         result = Path(folder) / "cost.json"
         subprocess.run(
-            [sys.executable, "-S", measure.__file__, str(result), *command],
+            [sys.executable, "-S", measure.__file__, str(result), str(every), *command],
             env=os.environ | environment,
             stdout=subprocess.DEVNULL,
+            stderr=stderr,
             check=True,
         )
         cost = Cost(*json.loads(result.read_text()))

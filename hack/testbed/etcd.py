@@ -6,10 +6,13 @@ import json
 import time
 from base64 import b64decode, b64encode
 from bisect import bisect_right
+from collections.abc import Iterable, Iterator
 
 from testbed.client import Client, Manifest
 
 START, END = b"/registry/", b"/registry0"
+#: Of one transaction: etcd takes 128 operations and a megabyte and a half.
+MOST_ENTRIES, MOST_BYTES = 100, 1_000_000
 
 
 class Store:
@@ -29,6 +32,27 @@ class Store:
         everything = {"key": _text(START), "range_end": _text(END), "keys_only": True}
         answer = self._call("range", {**everything, "revision": revision})
         return {b64decode(each["key"]): each["mod_revision"] for each in answer.get("kvs", ())}
+
+    def values(self, keys: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
+        """What is stored now under these keys."""
+        for key in keys:
+            answer = self._call("range", {"key": _text(key)})
+            yield key, b64decode(answer["kvs"][0]["value"])
+
+    def put(self, entries: Iterable[tuple[bytes, bytes]]) -> int:
+        """Store these values under these keys, in few transactions, and return their number."""
+        number = size = 0
+        waiting: list[Manifest] = []
+        for key, value in entries:
+            if waiting and (len(waiting) == MOST_ENTRIES or size + len(value) > MOST_BYTES):
+                self._call("txn", {"success": waiting})
+                waiting, size = [], 0
+            waiting.append({"requestPut": {"key": _text(key), "value": _text(value)}})
+            size += len(value)
+            number += 1
+        if waiting:
+            self._call("txn", {"success": waiting})
+        return number
 
     def restore(self, revision: int, *, leave: tuple[bytes, ...]) -> None:
         """Delete what has come since, bring back what was changed or deleted; `leave` are prefixes."""

@@ -3,6 +3,9 @@
 A namespace has 164 objects: itself, 20 Services with an EndpointSlice, a VirtualService, a DestinationRule
 and three pods each, 10 HTTPRoutes, a Gateway of either kind, and Secrets of all sorts. Sizes are those of
 real life: pods with 40 environment variables and the managedFields of two writers, Helm's releases.
+
+The objects of two namespaces differ in texts of the same length only, so that the API server has to be
+asked for those of one (`stamp.py` makes the others).
 """
 
 from __future__ import annotations
@@ -10,7 +13,8 @@ from __future__ import annotations
 import base64
 import datetime
 import hashlib
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from cryptography import x509
@@ -21,6 +25,9 @@ from cryptography.x509.oid import NameOID
 from testbed.cache import say
 from testbed.client import Client, Manifest
 from testbed.cluster import PREFIX, Cluster, Refused
+from testbed.controlplane import ControlPlane
+from testbed.etcd import Store
+from testbed.stamp import Stamp
 
 SERVICES, REPLICAS, ROUTES = 20, 3, 10
 TLS_SECRETS, OPAQUE_SECRETS, HELM_SECRETS = 3, 6, 2
@@ -31,19 +38,51 @@ GATEWAY_API = "gateway.networking.k8s.io"
 CLASS = f"{PREFIX}fleet"
 CONTROLLER = "example.net/fleet"
 CONNECTIONS = 16
+STAMPS = 4
 THEN = "2026-01-01T00:00:00Z"
 
 
-def load(cluster: Cluster, client: Client, namespaces: int) -> int:
-    """Create the fleet and return the number of its objects; `client` has enough connections."""
-    _create(cluster, client, gateway_class(), writer=CONTROLLER)
-    with ThreadPoolExecutor(CONNECTIONS) as pool:
-        for count, _ in enumerate(
-            pool.map(lambda n: _load_namespace(cluster, client, n), range(namespaces)), 1
-        ):
-            if count % 10 == 0:
-                say(f"  {count} of {namespaces} namespaces")
+def grow(control_plane: ControlPlane, namespaces: int) -> int:
+    """Let the fleet have so many namespaces and return the number of its objects.
+
+    The API server makes those of the first; the others are made in its store, like the first.
+    """
+    post(control_plane, [0])
+    store = Store(control_plane.etcd_endpoints[0])
+    stamp = Stamp(store, name(0), list(objects(0)), list(objects(1)))
+    there = store.keys()
+    missing = [
+        n for n in range(namespaces) if f"/registry/namespaces/{name(n)}".encode() not in there
+    ]
+    with ThreadPoolExecutor(STAMPS) as pool:
+        for count, _ in enumerate(pool.map(lambda n: stamp.write(list(objects(n))), missing), 1):
+            if count % 100 == 0:
+                say(f"  {count} of {len(missing)} namespaces")
+    store.close()
     return 1 + namespaces * OBJECTS
+
+
+def post(control_plane: ControlPlane, numbers: Sequence[int]) -> None:
+    """Have the API server make these namespaces and what is in them, one object at a time."""
+    client = Client(
+        control_plane.server,
+        ca_file=control_plane.ca_file,
+        token=control_plane.token(),
+        connections=CONNECTIONS,
+    )
+    _create(control_plane, client, gateway_class())
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        for number in numbers:
+            namespace, *others = objects(number)
+            _create(control_plane, client, namespace)
+            for _ in pool.map(lambda each: _create(control_plane, client, each), others):
+                pass
+    client.close()
+
+
+def name(number: int) -> str:
+    """Of a namespace."""
+    return f"{PREFIX}fleet-{number:04}"
 
 
 def gateway_class() -> Manifest:
@@ -59,11 +98,11 @@ def gateway_class() -> Manifest:
 
 def objects(number: int) -> Iterator[Manifest]:
     """The objects of one namespace, itself first."""
-    namespace = f"{PREFIX}fleet-{number:03}"
+    namespace = name(number)
     yield {
         "apiVersion": "v1",
         "kind": "Namespace",
-        "metadata": {"name": namespace, "labels": {"team": f"team-{number % 17}"}},
+        "metadata": {"name": namespace, "labels": {"team": f"team-{number % 17:02}"}},
     }
     yield from _gateways(namespace, number)
     for index in range(SERVICES):
@@ -79,28 +118,24 @@ def objects(number: int) -> Iterator[Manifest]:
         yield _secret(namespace, f"sh.helm.release.v1.web.v{index}", "helm.sh/release.v1", release)
 
 
-def _load_namespace(cluster: Cluster, client: Client, number: int) -> None:
-    for each in objects(number):
-        _create(cluster, client, each, writer="kubelet" if each["kind"] == "Pod" else CONTROLLER)
-
-
-def _create(cluster: Cluster, client: Client, wanted: Manifest, *, writer: str) -> None:
-    """Create an object, unless it is there; its status is written as by `writer`."""
+def _create(cluster: Cluster, client: Client, wanted: Manifest) -> None:
+    """Create an object, unless it is there; its status is written as by its controller."""
     resource = cluster.resource(wanted["apiVersion"], wanted["kind"])
-    namespace, name = wanted["metadata"].get("namespace"), wanted["metadata"]["name"]
+    namespace, called = wanted["metadata"].get("namespace"), wanted["metadata"]["name"]
     status = wanted.pop("status", None)
     query = {"fieldManager": "fleet", "fieldValidation": "Strict"}
     answer = client.request("POST", resource.path(namespace), wanted, query=query)
     if status and answer.ok:
         answer = client.request(
             "PATCH",
-            f"{resource.path(namespace, name)}/status",
+            f"{resource.path(namespace, called)}/status",
             {"status": status},
             content_type="application/merge-patch+json",
-            query={"fieldManager": writer},
+            query={"fieldManager": "kubelet" if wanted["kind"] == "Pod" else CONTROLLER},
         )
-    if not answer.ok and answer.status != 409:
-        raise Refused(f"{wanted['kind']} {name}", answer)
+    # That a thing is there already is 409 or, of a Service, that its address is taken.
+    if not answer.ok and not client.request("GET", resource.path(namespace, called)).ok:
+        raise Refused(f"{wanted['kind']} {called}", answer)
 
 
 def _conditions(*types: str) -> list[Manifest]:
@@ -125,7 +160,7 @@ def _gateways(namespace: str, number: int) -> Iterator[Manifest]:
         "kind": "Gateway",
         "metadata": {"name": "mesh-edge", "namespace": namespace},
         "spec": {
-            "selector": {"istio": f"edge-{number}"},
+            "selector": {"istio": f"edge-{number:04}"},
             "servers": [
                 {
                     "port": {"number": 443, "name": "https", "protocol": "HTTPS"},
@@ -172,16 +207,18 @@ def _service(namespace: str, number: int, index: int) -> Iterator[Manifest]:
     labels = {"app": name, "app.kubernetes.io/name": name, "app.kubernetes.io/part-of": "fleet"}
     ports = {"http": (80, 8080)}
     if edge:
-        labels["istio"] = f"edge-{number}"
+        labels["istio"] = f"edge-{number:04}"
         ports["https"] = (443, 8443)
-    node = f"node-{number % 30}"
-    addresses = [f"10.{number // 250}.{number % 250}.{index * 10 + n + 1}" for n in range(REPLICAS)]
+    node = f"node-{number % 30:02}"
+    part = f"{120 + number // 100}.{100 + number % 100}"
+    addresses = [f"10.{part}.{100 + index * REPLICAS + n}" for n in range(REPLICAS)]
     yield {
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": {"name": name, "namespace": namespace, "labels": labels},
         "spec": {
             "selector": {"app": name},
+            "clusterIP": f"10.{100 + number // 150}.{100 + number % 150}.{100 + index}",
             "ports": [
                 {"name": port, "port": outside, "targetPort": inside, "appProtocol": port}
                 for port, (outside, inside) in ports.items()
@@ -362,26 +399,39 @@ def _http_route(namespace: str, index: int) -> Manifest:
 def _tls_secret(namespace: str, number: int, index: int) -> Manifest:
     """A certificate that is the same in every run: key, serial number, dates and signature."""
     host = ("mesh", "web", "spare")[index]
-    name = f"{host}.{namespace}.example.com"
     key = ec.derive_private_key(1 + number * TLS_SECRETS + index, ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(1 + number * TLS_SECRETS + index)
-        .not_valid_before(datetime.datetime(2025, 1, 1, tzinfo=datetime.UTC))
-        .not_valid_after(datetime.datetime(2045, 1, 1, tzinfo=datetime.UTC))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .sign(key, hashes.SHA256(), ecdsa_deterministic=True)
+    subject = x509.Name(
+        [x509.NameAttribute(NameOID.COMMON_NAME, f"{host}.{namespace}.example.com")]
     )
+    # A signature has 70 to 72 bytes: the first serial number that gives it 71.
+    for serial in itertools.count((1 << 30) + (number * TLS_SECRETS + index) * 100):
+        certificate = _certificate(subject, key, serial)
+        if len(certificate.signature) == 71:
+            break
     encoding = serialization.Encoding.PEM
     private = key.private_bytes(
         encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     content = {"tls.crt": certificate.public_bytes(encoding).decode(), "tls.key": private.decode()}
     return _secret(namespace, f"certificate-{index}", "kubernetes.io/tls", content)
+
+
+def _certificate(
+    subject: x509.Name, key: ec.EllipticCurvePrivateKey, serial: int
+) -> x509.Certificate:
+    (common,) = subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    names = x509.SubjectAlternativeName([x509.DNSName(str(common.value))])
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(serial)
+        .not_valid_before(datetime.datetime(2025, 1, 1, tzinfo=datetime.UTC))
+        .not_valid_after(datetime.datetime(2045, 1, 1, tzinfo=datetime.UTC))
+        .add_extension(names, critical=False)
+        .sign(key, hashes.SHA256(), ecdsa_deterministic=True)
+    )
 
 
 def _secret(namespace: str, name: str, kind: str, content: dict[str, str]) -> Manifest:

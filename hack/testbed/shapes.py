@@ -1,17 +1,10 @@
-"""Clusters of one awkward form each, and how the cost of checking them grows with their size.
-
-In memory: what reading costs is measured by `hack/bench`. Each shape is made twice, the second time
-of double size; checks that compare everything with everything take four times as long for it.
-"""
+"""Clusters of one awkward form each, of any size: what is compared with what is in great number."""
 
 from __future__ import annotations
 
 import datetime
-import gc
-import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -19,53 +12,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from gwdoctor.catalogue import catalogue
-from gwdoctor.cluster import Cluster
-from gwdoctor.engine import scan
-from gwdoctor.source import decode
-
 Manifest = dict[str, Any]
 Shape = Callable[[int], Iterator[Manifest]]
 
 THEN = "2026-01-01T00:00:00Z"
 GATEWAY_API, ISTIO = "gateway.networking.k8s.io", "networking.istio.io/v1"
-
-
-@dataclass(frozen=True)
-class Growth:
-    """What the checks of a shape took, of half its size and of all of it."""
-
-    shape: str
-    size: int
-    half_seconds: float
-    seconds: float
-    findings: int
-    slowest: str  #: the check that took longest
-    slowest_seconds: float
-
-    @property
-    def ratio(self) -> float:
-        """How many times as long as the half: 2 is linear, 4 quadratic."""
-        return self.seconds / self.half_seconds
-
-
-def growth(name: str, size: int | None = None) -> Growth:
-    """Check a shape of half its size, and whole; processor time."""
-    make, usual = SHAPES[name]
-    size = size or usual
-    half, _, _ = _checked(make, size // 2)
-    whole, timings, findings = _checked(make, size)
-    slowest = max(timings, key=timings.__getitem__)
-    return Growth(name, size, half, whole, findings, slowest, timings[slowest])
-
-
-def _checked(make: Shape, size: int) -> tuple[float, Mapping[str, float], int]:
-    cluster = Cluster([r for manifest in make(size) for r in decode.resources(manifest)])
-    timings: dict[str, float] = {}
-    gc.collect()
-    started = time.process_time()
-    report = scan(cluster, list(catalogue().values()), timings=timings)
-    return time.process_time() - started, timings, len(report.findings)
+_HTTP = {"name": "http", "port": 8080, "protocol": "TCP"}
 
 
 # --- the shapes ----------------------------------------------------------------------------
@@ -101,23 +53,14 @@ def names_in_one_certificate(n: int) -> Iterator[Manifest]:
 
 def routes_on_one_gateway(n: int) -> Iterator[Manifest]:
     """As many HTTPRoutes on one Gateway, fifty host names among them."""
-    yield {
-        "apiVersion": f"{GATEWAY_API}/v1",
-        "kind": "GatewayClass",
-        "metadata": {"name": "eg"},
-        "spec": {"controllerName": "gateway.envoyproxy.io/gatewayclass-controller"},
-    }
-    listener: Manifest = {"name": "http", "port": 80, "protocol": "HTTP"}
-    spec = {"gatewayClassName": "eg", "listeners": [listener]}
-    yield _object(f"{GATEWAY_API}/v1", "Gateway", "edge", spec)
-    yield _web()
+    yield from _edge()
     for i in range(n):
         yield _http_route(f"r{i}", f"h{i % 50}.example.com", f"/p{i}", {"name": "web", "port": 80})
 
 
 def grants_for_one_namespace(n: int) -> Iterator[Manifest]:
     """As many ReferenceGrants in one namespace, none of which permits any of as many routes."""
-    yield from routes_on_one_gateway(0)
+    yield from _edge()
     for i in range(n):
         source = {"group": GATEWAY_API, "kind": "HTTPRoute", "namespace": f"n{i}"}
         spec: Manifest = {"from": [source], "to": [{"group": "", "kind": "Service"}]}
@@ -192,30 +135,370 @@ def listener_sets_of_few_gateways(n: int) -> Iterator[Manifest]:
 def ingresses_of_one_host(n: int) -> Iterator[Manifest]:
     """As many Ingresses with a path each."""
     yield _web()
-    yield {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "IngressClass",
-        "metadata": {"name": "nginx"},
-        "spec": {"controller": "k8s.io/ingress-nginx"},
-    }
-    backend = {"service": {"name": "web", "port": {"number": 80}}}
+    yield _ingress_class("nginx", "k8s.io/ingress-nginx")
     for i in range(n):
-        path = {"path": f"/p{i}", "pathType": "Prefix", "backend": backend}
-        rule = {"host": "shop.example.com", "http": {"paths": [path]}}
-        spec = {"ingressClassName": "nginx", "rules": [rule]}
-        yield _object("networking.k8s.io/v1", "Ingress", f"i{i}", spec)
+        yield _ingress(f"i{i}", "shop.example.com", f"/p{i}", "web", "nginx")
 
 
 def certificates_of_one_issuer(n: int) -> Iterator[Manifest]:
     """As many Certificates, two of them to a Secret."""
     yield _object("cert-manager.io/v1", "Issuer", "ca", {"selfSigned": {}})
     for i in range(n):
+        yield _certificate(f"c{i}", f"s{i // 2}", f"h{i}.example.com")
+
+
+def servers_with_a_certificate_each(n: int) -> Iterator[Manifest]:
+    """One gateway workload, ten wildcard certificates that all cover the hosts of all servers."""
+    yield from _istio_gateway_workload()
+    for i in range(10):
+        yield _secret(f"wild{i}", "*.example.com", f"*.team{i}.example.com")
+    servers = [_server(i, f"h{i}.example.com", f"wild{i % 10}") for i in range(n)]
+    yield _gateway("g", servers)
+    for i in range(n):
+        yield _virtual_service(f"v{i}", f"h{i}.example.com", "istio-system/g")
+
+
+def listeners_with_overlapping_certificates(n: int) -> Iterator[Manifest]:
+    """A Gateway of the Gateway API to every 64 listeners, one wildcard certificate for all."""
+    yield _gateway_class()
+    yield _secret("wild", "*.example.com", namespace="shop")
+    for i in range(0, n, 64):
+        tls = {"mode": "Terminate", "certificateRefs": [{"name": "wild"}]}
+        listeners = [
+            {"name": f"l{j}", "port": 443, "protocol": "HTTPS", "hostname": host, "tls": tls}
+            for j in range(i, min(n, i + 64))
+            for host in [f"h{j}.example.com"]
+        ]
+        spec = {"gatewayClassName": "eg", "listeners": listeners}
+        yield _object(f"{GATEWAY_API}/v1", "Gateway", f"edge{i}", spec)
+
+
+def services_with_one_selector(n: int) -> Iterator[Manifest]:
+    """As many Services that select the same ten Pods."""
+    yield from _pods(10)
+    for i in range(n):
+        ports = [{"name": "http", "port": 80, "targetPort": 8080}]
+        spec = {"selector": {"app": "web"}, "ports": ports}
+        yield _object("v1", "Service", f"s{i}", spec)
+
+
+def pods_of_one_service(n: int) -> Iterator[Manifest]:
+    """As many Pods with a sidecar, their EndpointSlices of a hundred, one Service, strict mTLS."""
+    yield _web()
+    yield from _pods(n)
+    for i in range(0, n, 100):
+        endpoints = [
+            {"addresses": [f"10.0.{j // 250}.{j % 250}"], "conditions": {"ready": True}}
+            for j in range(i, min(n, i + 100))
+        ]
+        one = _object("discovery.k8s.io/v1", "EndpointSlice", f"web-{i}", {})
+        one["metadata"]["labels"] = {"kubernetes.io/service-name": "web"}
+        del one["spec"]
+        yield one | {"addressType": "IPv4", "endpoints": endpoints, "ports": [_HTTP]}
+    mode = {"mtls": {"mode": "STRICT"}}
+    yield _object("security.istio.io/v1", "PeerAuthentication", "default", mode)
+
+
+def routes_on_one_gateway_in_namespaces(n: int) -> Iterator[Manifest]:
+    """As many HTTPRoutes, each in a namespace of its own, with its backend in yet another one."""
+    yield from _edge()
+    for i in range(n):
+        name = f"n{i}"
+        labels = {"name": name, "labels": {"kubernetes.io/metadata.name": name}}
+        yield {"apiVersion": "v1", "kind": "Namespace", "metadata": labels}
+        backend = {"name": "web", "namespace": "shop", "port": 80}
+        yield _http_route("r", f"h{i}.example.com", "/", backend, namespace=name)
+
+
+def grants_that_permit(n: int) -> Iterator[Manifest]:
+    """As many routes into one namespace, each permitted by a ReferenceGrant of its own."""
+    yield from _edge()
+    yield _object("v1", "Service", "web", {"ports": [{"port": 80}]}, "other")
+    for i in range(n):
+        source = {"group": GATEWAY_API, "kind": "HTTPRoute", "namespace": f"n{i}"}
+        spec: Manifest = {"from": [source], "to": [{"group": "", "kind": "Service"}]}
+        yield _object(f"{GATEWAY_API}/v1beta1", "ReferenceGrant", f"g{i}", spec, "other")
+        backend = {"name": "web", "namespace": "other", "port": 80}
+        yield _http_route("r", f"h{i}.example.com", "/", backend, namespace=f"n{i}")
+
+
+def matches_of_one_host(n: int) -> Iterator[Manifest]:
+    """HTTPRoutes of 16 rules with 64 matches each, as many matches in all, all of one host."""
+    yield from _edge()
+    rules = 16
+    for i in range(max(1, n // (rules * 64))):
+        route = _http_route(f"r{i}", "shop.example.com", "/", {"name": "web", "port": 80})
+        (rule,) = route["spec"]["rules"]
+        route["spec"]["rules"] = [
+            rule | {"matches": [_path(f"/{i}/{j}/{k}") for k in range(64)]} for j in range(rules)
+        ]
+        yield route
+
+
+def routes_with_the_same_match(n: int) -> Iterator[Manifest]:
+    """As many HTTPRoutes, all of which take the same requests: the oldest has them all."""
+    yield from _edge()
+    for i in range(n):
+        yield _http_route(f"r{i}", "shop.example.com", "/", {"name": "web", "port": 80})
+
+
+def routes_without_a_backend(n: int) -> Iterator[Manifest]:
+    """As many HTTPRoutes to Services that are not there, among as many that are."""
+    yield from _edge()
+    for i in range(n):
+        yield _object("v1", "Service", f"web-{i:05}", {"ports": [{"port": 80}]})
+        yield _http_route(f"r{i}", f"h{i}.example.com", "/", {"name": f"wbe-{i:05}", "port": 80})
+
+
+def parents_that_are_missing(n: int) -> Iterator[Manifest]:
+    """As many HTTPRoutes that name a Gateway which is not there, beside as many that are."""
+    yield _gateway_class()
+    for i in range(n):
+        yield _edge_gateway(f"edge-{i:05}")
+        route = _http_route(f"r{i}", f"h{i}.example.com", "/", {"name": "web", "port": 80})
+        route["spec"]["parentRefs"] = [{"name": f"egde-{i:05}"}]
+        yield route
+
+
+def gateways_with_one_secret(n: int) -> Iterator[Manifest]:
+    """As many Gateways of either kind that serve one certificate."""
+    yield from _istio_gateway_workload()
+    yield _gateway_class()
+    yield _secret("wild", "*.example.com")
+    yield _secret("wild", "*.example.com", namespace="shop")
+    for i in range(n):
+        yield _gateway(f"g{i}", [_server(0, f"m{i}.example.com", "wild")])
+        gateway = _edge_gateway(f"edge{i}")
+        gateway["spec"]["listeners"] = [
+            {
+                "name": "https",
+                "port": 443,
+                "protocol": "HTTPS",
+                "hostname": f"e{i}.example.com",
+                "tls": {"mode": "Terminate", "certificateRefs": [{"name": "wild"}]},
+            }
+        ]
+        yield gateway
+
+
+def policies_of_one_gateway(n: int) -> Iterator[Manifest]:
+    """As many SecurityPolicies, ClientTrafficPolicies and BackendTrafficPolicies on one Gateway."""
+    yield from _edge()
+    target = {"group": GATEWAY_API, "kind": "Gateway", "name": "edge"}
+    for i in range(n):
+        for kind in ("SecurityPolicy", "ClientTrafficPolicy", "BackendTrafficPolicy"):
+            spec = {"targetRefs": [target]}
+            yield _object("gateway.envoyproxy.io/v1alpha1", kind, f"p{i}", spec)
+
+
+def backend_tls_policies_of_one_service(n: int) -> Iterator[Manifest]:
+    """As many BackendTLSPolicies on one Service, and as many routes to it."""
+    yield from routes_on_one_gateway(n)
+    target = {"group": "", "kind": "Service", "name": "web"}
+    for i in range(n):
+        validation = {"hostname": "web.example.com", "wellKnownCACertificates": "System"}
+        spec = {"targetRefs": [target], "validation": validation}
+        yield _object(f"{GATEWAY_API}/v1", "BackendTLSPolicy", f"p{i}", spec)
+
+
+def ingresses_without_a_service(n: int) -> Iterator[Manifest]:
+    """As many Ingresses of ten hosts, each with a Service and a Secret that are not there."""
+    yield _ingress_class("nginx", "k8s.io/ingress-nginx")
+    for i in range(n):
+        yield _object("v1", "Service", f"web-{i:05}", {"ports": [{"port": 80}]})
+        one = _ingress(f"i{i}", f"h{i % 10}.example.com", f"/p{i}", f"wbe-{i:05}", "nginx")
+        one["spec"]["tls"] = [{"hosts": [f"h{i % 10}.example.com"], "secretName": f"t{i}"}]
+        yield one
+
+
+def ingresses_that_claim_one_path(n: int) -> Iterator[Manifest]:
+    """As many Ingresses with the same host and path."""
+    yield _web()
+    yield _ingress_class("nginx", "k8s.io/ingress-nginx")
+    for i in range(n):
+        yield _ingress(f"i{i}", "shop.example.com", "/", "web", "nginx")
+
+
+def kong_ingresses_of_one_service(n: int) -> Iterator[Manifest]:
+    """As many Ingresses of Kong for one Service, with a plugin each and one for all."""
+    yield _ingress_class("kong", "ingress-controllers.konghq.com/kong")
+    yield _web()
+    yield _kong_plugin("all")
+    for i in range(n):
+        yield _kong_plugin(f"p{i}")
+        one = _ingress(f"i{i}", f"h{i}.example.com", "/", "web", "kong")
+        one["metadata"]["annotations"] = {"konghq.com/plugins": f"all, p{i}"}
+        yield one
+
+
+def kong_plugins(n: int) -> Iterator[Manifest]:
+    """As many KongPlugins that nothing uses, and as many Services that name one that is missing."""
+    yield _ingress_class("kong", "ingress-controllers.konghq.com/kong")
+    for i in range(n):
+        yield _kong_plugin(f"plugin-{i:05}")
+        service = _object("v1", "Service", f"s{i}", {"ports": [{"port": 80}]})
+        service["metadata"]["annotations"] = {"konghq.com/plugins": f"plugni-{i:05}"}
+        yield service
+        yield _ingress(f"i{i}", f"h{i}.example.com", "/", f"s{i}", "kong")
+
+
+def kong_consumers(n: int) -> Iterator[Manifest]:
+    """As many KongConsumers with one credential each, which is not there."""
+    yield _ingress_class("kong", "ingress-controllers.konghq.com/kong")
+    for i in range(n):
+        one = _object("configuration.konghq.com/v1", "KongConsumer", f"c{i}", {})
+        del one["spec"]
+        one["metadata"]["annotations"] = {"kubernetes.io/ingress.class": "kong"}
+        yield one | {"username": f"user{i}", "credentials": [f"key{i}"]}
+
+
+def certificates_of_one_secret(n: int) -> Iterator[Manifest]:
+    """As many Certificates that all write the same Secret."""
+    yield _object("cert-manager.io/v1", "Issuer", "ca", {"selfSigned": {}})
+    yield _secret("tls", "*.example.com", namespace="shop")
+    for i in range(n):
+        yield _certificate(f"c{i}", "tls", f"h{i}.example.com")
+
+
+def requests_of_certificates(n: int) -> Iterator[Manifest]:
+    """As many Certificates that are not issued, with a CertificateRequest, Order and Challenge."""
+    yield _object("cert-manager.io/v1", "Issuer", "ca", {"acme": {"server": "https://a.example"}})
+    not_ready = {"conditions": [{"type": "Ready", "status": "False", "reason": "Pending"}]}
+    for i in range(n):
+        yield _certificate(f"c{i}", f"s{i}", f"h{i}.example.com") | {"status": not_ready}
+        owner: dict[str, str] = {}
+        for version, kind in (
+            ("cert-manager.io/v1", "CertificateRequest"),
+            ("acme.cert-manager.io/v1", "Order"),
+            ("acme.cert-manager.io/v1", "Challenge"),
+        ):
+            issuer = {"name": "ca", "kind": "Issuer"}
+            one = _object(version, kind, f"c{i}-1", {"issuerRef": issuer, "dnsName": f"h{i}.x"})
+            one["metadata"]["annotations"] = {"cert-manager.io/certificate-name": f"c{i}"}
+            one["metadata"]["ownerReferences"] = [
+                owner or {"apiVersion": version, "kind": "Certificate", "name": f"c{i}", "uid": "1"}
+            ]
+            owner = {"apiVersion": version, "kind": kind, "name": f"c{i}-1", "uid": "1"}
+            yield one | {"status": not_ready}
+
+
+def hosts_of_one_virtual_service(n: int) -> Iterator[Manifest]:
+    """One VirtualService and one server with as many hosts, and as many rules."""
+    yield from _istio_gateway_workload()
+    yield _web()
+    hosts = [f"h{i}.example.com" for i in range(n)]
+    yield _gateway("g", [_server(0, "*.example.com", "none") | {"hosts": hosts}])
+    one = _virtual_service("v", "", "istio-system/g")
+    (rule,) = one["spec"]["http"]
+    one["spec"] |= {
+        "hosts": hosts,
+        "http": [rule | {"match": [{"uri": {"prefix": f"/p{i}"}}]} for i in range(n)],
+    }
+    yield one
+
+
+def virtual_services_of_wildcards(n: int) -> Iterator[Manifest]:
+    """As many VirtualServices of hosts below one another, at as many servers of such hosts."""
+    yield from _istio_gateway_workload()
+    for i in range(n):
+        host = f"*.{'a.' * (i % 20)}s{i // 20}.example.com"
+        yield _gateway(f"g{i}", [_server(0, host, "none")])
+        yield _virtual_service(f"v{i}", f"x{i}.{host[2:]}", f"istio-system/g{i}")
+
+
+def service_entries_of_one_host(n: int) -> Iterator[Manifest]:
+    """As many ServiceEntries of one host, with a port each, and DestinationRules for it."""
+    for i in range(n):
+        port = {"number": 1000 + i, "name": f"tcp-{i}", "protocol": "TCP"}
+        spec = {"hosts": ["db.example.com"], "ports": [port], "resolution": "DNS"}
+        yield _object(ISTIO, "ServiceEntry", f"e{i}", spec, f"n{i % 10}")
+
+
+def destinations_that_are_unknown(n: int) -> Iterator[Manifest]:
+    """As many VirtualServices to Services that are not there, among as many that are."""
+    for i in range(n):
+        yield _object("v1", "Service", f"web-{i:05}", {"ports": [{"port": 80}]})
+        one = _virtual_service(f"v{i}", f"h{i}.example.com", "mesh")
+        destination = one["spec"]["http"][0]["route"][0]["destination"]
+        destination["host"] = f"wbe-{i:05}.shop.svc.cluster.local"
+        yield one
+
+
+def virtual_services_without_a_gateway(n: int) -> Iterator[Manifest]:
+    """As many VirtualServices of Gateways that are not there, among as many that are."""
+    yield from _istio_gateway_workload()
+    for i in range(n):
+        yield _gateway(f"gateway-{i:05}", [_server(0, f"h{i}.example.com", f"cert-{i:05}")])
+        yield _virtual_service(f"v{i}", f"h{i}.example.com", f"istio-system/gatewya-{i:05}")
+
+
+def sidecars_of_one_namespace(n: int) -> Iterator[Manifest]:
+    """As many Sidecars, each of which lets its Pods see hosts that are not there."""
+    yield _web()
+    for i in range(n):
         spec = {
-            "secretName": f"s{i // 2}",
-            "dnsNames": [f"h{i}.example.com"],
-            "issuerRef": {"name": "ca", "kind": "Issuer"},
+            "workloadSelector": {"labels": {"v": str(i)}},
+            "egress": [{"hosts": [f"./gone-{i}.shop.svc.cluster.local"]}],
         }
-        yield _object("cert-manager.io/v1", "Certificate", f"c{i}", spec)
+        yield _object(ISTIO, "Sidecar", f"s{i}", spec)
+    yield from _pods(n)
+
+
+def envoy_filters_of_one_gateway(n: int) -> Iterator[Manifest]:
+    """As many EnvoyFilters on one gateway workload that answer 421, and servers for them."""
+    yield from servers_with_overlapping_certificates(n)
+    lua = "function envoy_on_request(handle)\n  handle:respond({[':status'] = '421'}, '')\nend"
+    value = {
+        "name": "envoy.filters.http.lua",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua",
+            "inlineCode": lua,
+        },
+    }
+    patch = {
+        "applyTo": "HTTP_FILTER",
+        "match": {"context": "GATEWAY"},
+        "patch": {"operation": "INSERT_BEFORE", "value": value},
+    }
+    for i in range(n):
+        spec = {
+            "workloadSelector": {"labels": {"istio": "ingressgateway"}},
+            "configPatches": [patch],
+        }
+        yield _object(ISTIO, "EnvoyFilter", f"f{i}", spec, "istio-system")
+
+
+def events_of_one_object(n: int) -> Iterator[Manifest]:
+    """As many warnings about one Service, and about as many Pods."""
+    yield _web()
+    yield from _pods(n)
+    for i in range(n):
+        one = _object("v1", "Event", f"e{i}", {})
+        del one["spec"]
+        about = {"kind": "Service", "name": "web"} if i % 2 else {"kind": "Pod", "name": f"web{i}"}
+        yield one | {
+            "involvedObject": about | {"namespace": "shop", "apiVersion": "v1"},
+            "type": "Warning",
+            "reason": "SyncLoadBalancerFailed" if i % 2 else "BackOff",
+            "message": f"warning number {i}",
+            "lastTimestamp": THEN,
+        }
+
+
+def balancers_of_the_cloud(n: int) -> Iterator[Manifest]:
+    """As many Services of type LoadBalancer at AWS, with annotations that it does not know."""
+    for i in range(n):
+        ports = [{"name": "https", "port": 443, "targetPort": 8080}]
+        spec = {"type": "LoadBalancer", "selector": {"app": "web"}, "ports": ports}
+        one = _object("v1", "Service", f"s{i}", spec)
+        prefix = "service.beta.kubernetes.io/aws-load-balancer"
+        one["metadata"]["annotations"] = {
+            f"{prefix}-type": "external",
+            f"{prefix}-ssl-cert": "arn:aws:acm:eu-west-1:1:certificate/1",
+            f"{prefix}-nothing-{i}": "x",
+        }
+        yield one
+    yield from _pods(10)
 
 
 #: Each shape, and the size that a benchmark takes.
@@ -234,6 +517,35 @@ SHAPES: Mapping[str, tuple[Shape, int]] = {
         (listener_sets_of_few_gateways, 2000),
         (ingresses_of_one_host, 5000),
         (certificates_of_one_issuer, 5000),
+        (servers_with_a_certificate_each, 2000),
+        (listeners_with_overlapping_certificates, 2000),
+        (services_with_one_selector, 5000),
+        (pods_of_one_service, 5000),
+        (routes_on_one_gateway_in_namespaces, 5000),
+        (grants_that_permit, 2000),
+        (matches_of_one_host, 16 * 64 * 100),
+        (routes_with_the_same_match, 3000),
+        (routes_without_a_backend, 3000),
+        (parents_that_are_missing, 3000),
+        (gateways_with_one_secret, 1000),
+        (policies_of_one_gateway, 1000),
+        (backend_tls_policies_of_one_service, 2000),
+        (ingresses_without_a_service, 3000),
+        (ingresses_that_claim_one_path, 3000),
+        (kong_ingresses_of_one_service, 3000),
+        (kong_plugins, 5000),
+        (kong_consumers, 3000),
+        (certificates_of_one_secret, 3000),
+        (requests_of_certificates, 2000),
+        (hosts_of_one_virtual_service, 1000),
+        (virtual_services_of_wildcards, 2000),
+        (service_entries_of_one_host, 2000),
+        (destinations_that_are_unknown, 3000),
+        (virtual_services_without_a_gateway, 3000),
+        (sidecars_of_one_namespace, 2000),
+        (envoy_filters_of_one_gateway, 1000),
+        (events_of_one_object, 3000),
+        (balancers_of_the_cloud, 3000),
     )
 }
 
@@ -277,14 +589,86 @@ def _virtual_service(name: str, host: str, gateway: str, namespace: str = "shop"
     return _object(ISTIO, "VirtualService", name, spec, namespace)
 
 
-def _http_route(name: str, host: str, path: str, backend: Manifest) -> Manifest:
-    match = {"path": {"type": "PathPrefix", "value": path}}
-    spec = {
-        "parentRefs": [{"name": "edge"}],
-        "hostnames": [host],
-        "rules": [{"matches": [match], "backendRefs": [backend]}],
+def _gateway_class() -> Manifest:
+    return {
+        "apiVersion": f"{GATEWAY_API}/v1",
+        "kind": "GatewayClass",
+        "metadata": {"name": "eg"},
+        "spec": {"controllerName": "gateway.envoyproxy.io/gatewayclass-controller"},
     }
-    return _object(f"{GATEWAY_API}/v1", "HTTPRoute", name, spec)
+
+
+def _edge_gateway(name: str = "edge") -> Manifest:
+    listener: Manifest = {
+        "name": "http",
+        "port": 80,
+        "protocol": "HTTP",
+        "allowedRoutes": {"namespaces": {"from": "All"}},
+    }
+    spec = {"gatewayClassName": "eg", "listeners": [listener]}
+    return _object(f"{GATEWAY_API}/v1", "Gateway", name, spec)
+
+
+def _edge() -> Iterator[Manifest]:
+    yield _gateway_class()
+    yield _edge_gateway()
+    yield _web()
+
+
+def _http_route(
+    name: str, host: str, path: str, backend: Manifest, *, namespace: str = "shop"
+) -> Manifest:
+    spec = {
+        "parentRefs": [{"name": "edge", "namespace": "shop"}],
+        "hostnames": [host],
+        "rules": [{"matches": [_path(path)], "backendRefs": [backend]}],
+    }
+    return _object(f"{GATEWAY_API}/v1", "HTTPRoute", name, spec, namespace)
+
+
+def _path(path: str) -> Manifest:
+    return {"path": {"type": "PathPrefix", "value": path}}
+
+
+def _ingress_class(name: str, controller: str) -> Manifest:
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "IngressClass",
+        "metadata": {"name": name},
+        "spec": {"controller": controller},
+    }
+
+
+def _ingress(name: str, host: str, path: str, service: str, ingress_class: str) -> Manifest:
+    backend = {"service": {"name": service, "port": {"number": 80}}}
+    paths = [{"path": path, "pathType": "Prefix", "backend": backend}]
+    rules = [{"host": host, "http": {"paths": paths}}]
+    spec = {"ingressClassName": ingress_class, "rules": rules}
+    return _object("networking.k8s.io/v1", "Ingress", name, spec)
+
+
+def _kong_plugin(name: str) -> Manifest:
+    one = _object("configuration.konghq.com/v1", "KongPlugin", name, {})
+    del one["spec"]
+    return one | {"plugin": "cors"}
+
+
+def _certificate(name: str, secret: str, host: str) -> Manifest:
+    spec = {
+        "secretName": secret,
+        "dnsNames": [host],
+        "issuerRef": {"name": "ca", "kind": "Issuer"},
+    }
+    return _object("cert-manager.io/v1", "Certificate", name, spec)
+
+
+def _pods(n: int) -> Iterator[Manifest]:
+    for i in range(n):
+        container = {"name": "web", "ports": [{"name": "http", "containerPort": 8080}]}
+        pod = _object("v1", "Pod", f"web{i}", {"containers": [container]})
+        pod["metadata"]["labels"] = {"app": "web", "v": str(i)}
+        pod["metadata"]["annotations"] = {"sidecar.istio.io/status": "{}"}
+        yield pod
 
 
 def _web() -> Manifest:
@@ -292,12 +676,12 @@ def _web() -> Manifest:
     return _object("v1", "Service", "web", spec)
 
 
-def _secret(name: str, *hosts: str) -> Manifest:
+def _secret(name: str, *hosts: str, namespace: str = "istio-system") -> Manifest:
     certificate, key = _pair(hosts)
     return {
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": {"name": name, "namespace": "istio-system", "creationTimestamp": THEN},
+        "metadata": {"name": name, "namespace": namespace, "creationTimestamp": THEN},
         "type": "kubernetes.io/tls",
         "data": {"tls.crt": b64encode(certificate).decode(), "tls.key": b64encode(key).decode()},
     }

@@ -9,10 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gwdoctor import changes
-from gwdoctor.entry import CertificateEnd, Host, Named, RequestMap, State
+from gwdoctor.entry import Backend, CertificateEnd, Host, Named, RequestMap, State
 from gwdoctor.model import Finding, Report, Severity
 from gwdoctor.render import words
 from gwdoctor.render.html import layout
+from gwdoctor.render.html.few import Pool, few
 from gwdoctor.render.html.layout import Drawing
 from gwdoctor.render.words import count, visible
 from gwdoctor.version import __version__
@@ -50,6 +51,7 @@ class Row:
     sign: str
     cells: tuple[str, ...]
     problems: tuple[str, ...]
+    more: int  #: problems beside these
 
 
 @dataclass(frozen=True)
@@ -151,8 +153,8 @@ def page(report: Report, *, fixes: bool) -> Page:
     """The page of a report."""
     entry = report.entry
     known = {finding.id for finding in report.findings}
-    routes = _routes(entry.map) if entry is not None else []
-    hosts = _hosts_of_findings(entry.map, routes) if entry is not None else {}
+    routes = _routes(entry.map, known) if entry is not None else []
+    hosts = _hosts_of_findings(entry.map) if entry is not None else {}
     ends = [_certificate(end) for end in entry.certificates] if entry is not None else []
     told = [finding.severity for finding in report.findings]
     return Page(
@@ -164,7 +166,7 @@ def page(report: Report, *, fixes: bool) -> Page:
         tiles=tuple(_tiles(report)),
         map=_map(entry.map, routes, report.findings, set(hosts)) if entry is not None else None,
         problems=tuple(
-            _problem(finding, number, hosts.get(finding.id, ()), fixes=fixes, open_first=told)
+            _problem(finding, number, hosts.get(finding.id, ""), fixes=fixes, open_first=told)
             for number, finding in enumerate(report.findings, start=1)
         ),
         certificates=tuple(ends[:MOST_CERTIFICATES]),
@@ -245,6 +247,7 @@ def _map(
     whole: RequestMap, routes: Sequence[_Route], findings: Sequence[Finding], placed: set[str]
 ) -> Map:
     known = {finding.id for finding in findings}
+    listeners = [Pool(each for each in hop.findings if each in known) for hop in whole.listeners]
 
     def rank(host: Host) -> tuple[object, ...]:
         return tuple(State).index(host.state), host.ways[0].listener if host.ways else 0, host.name
@@ -259,12 +262,12 @@ def _map(
         drawing=layout.drawing(whole, drawn) if drawn else None,
         drawn=len(drawn),
         left=len(attention) - len(drawn),
-        attention=tuple(row for host in attention for row in _rows(host, whole, routes, known)),
+        attention=tuple(row for host in attention for row in _rows(host, whole, routes, listeners)),
         quiet=tuple(
             Group(
                 name,
                 len(hosts),
-                tuple(r for host in hosts for r in _rows(host, whole, routes, known)),
+                tuple(row for host in hosts for row in _rows(host, whole, routes, listeners)),
             )
             for name, hosts in sorted(groups.items())
         ),
@@ -304,36 +307,43 @@ class _Route:
     """What stands behind a listener, in words; made once for all hostnames that lead there."""
 
     cells: tuple[str, str, str]
-    findings: tuple[str, ...]
+    problems: tuple[Pool, ...]
 
 
-def _routes(whole: RequestMap) -> list[_Route]:
+def _routes(whole: RequestMap, known: set[str]) -> list[_Route]:
+    """What stands behind the same backends is worked out once for all routes that lead to them."""
+    behind: dict[tuple[int, ...], tuple[tuple[str, str], Pool]] = {}
     found = []
     for route in whole.routes:
-        backends = [whole.backends[position] for position in route.backends]
-        ends = [backend.endpoints for backend in backends if backend.endpoints is not None]
-        services = [backend.service for backend in backends]
-        cells = (
-            layout.full(route.hop),
-            _some([layout.full(service) for service in services]),
-            _some([layout.full(end) for end in ends]),
-        )
-        ids = dict.fromkeys(f for hop in (route.hop, *services, *ends) for f in hop.findings)
-        found.append(_Route(cells, tuple(ids)))
+        key = tuple(route.backends)
+        if key not in behind:
+            behind[key] = _behind([whole.backends[position] for position in key], known)
+        cells, problems = behind[key]
+        own = Pool(each for each in route.hop.findings if each in known)
+        found.append(_Route((layout.full(route.hop), *cells), (own, problems)))
     return found
+
+
+def _behind(backends: Sequence[Backend], known: set[str]) -> tuple[tuple[str, str], Pool]:
+    """Services and endpoints in words, and the problems that stand on them."""
+    services = [backend.service for backend in backends]
+    ends = [backend.endpoints for backend in backends if backend.endpoints is not None]
+    cells = _some(list(map(layout.full, services))), _some(list(map(layout.full, ends)))
+    problems = (each for hop in (*services, *ends) for each in hop.findings if each in known)
+    return cells, Pool(problems)
 
 
 _NO_ROUTE = _Route(("no route", "", ""), ())
 
 
 def _rows(
-    host: Host, whole: RequestMap, routes: Sequence[_Route], known: set[str]
+    host: Host, whole: RequestMap, routes: Sequence[_Route], listeners: Sequence[Pool]
 ) -> Iterable[Row]:
     name = layout.hostname(host.name)
     for number, way in enumerate(host.ways):
         listener = whole.listeners[way.listener]
         route = routes[way.route] if way.route is not None else _NO_ROUTE
-        problems = dict.fromkeys((*listener.findings, *route.findings))
+        problems, more = few((listeners[way.listener], *route.problems), MOST_NAMES)
         yield Row(
             name,
             0 if number else len(host.ways),
@@ -341,20 +351,47 @@ def _rows(
             layout.WORDS[host.state],
             layout.SIGNS[host.state],
             (layout.full(listener), *route.cells),
-            tuple(problem for problem in problems if problem in known),
+            problems,
+            more,
         )
 
 
-def _hosts_of_findings(whole: RequestMap, routes: Sequence[_Route]) -> dict[str, dict[str, None]]:
-    """By finding, the hostnames whose requests pass what it stands on."""
-    found: dict[str, dict[str, None]] = {}
+def _hosts_of_findings(whole: RequestMap) -> dict[str, str]:
+    """By finding, the hostnames whose requests pass what it stands on; a few of them, and how many.
+
+    Problems may be as many as hostnames, and each be one of all: so every station has one list.
+    """
+    at_listener: list[dict[str, None]] = [{} for _ in whole.listeners]
+    at_route: list[dict[str, None]] = [{} for _ in whole.routes]
+    at_backend: list[dict[str, None]] = [{} for _ in whole.backends]
     for host in whole.hosts:
         name = layout.hostname(host.name)
         for way in host.ways:
-            behind = routes[way.route].findings if way.route is not None else ()
-            for finding in (*whole.listeners[way.listener].findings, *behind):
-                found.setdefault(finding, {})[name] = None
-    return found
+            at_listener[way.listener][name] = None
+            if way.route is not None:
+                at_route[way.route][name] = None
+    for route, names in zip(whole.routes, at_route, strict=True):
+        for position in route.backends:
+            at_backend[position] |= names
+    stations = [
+        *zip(whole.listeners, map(Pool, at_listener), strict=True),
+        *((route.hop, Pool(names)) for route, names in zip(whole.routes, at_route, strict=True)),
+        *(
+            (hop, pool)
+            for backend, pool in zip(whole.backends, map(Pool, at_backend), strict=True)
+            for hop in (backend.service, backend.endpoints)
+            if hop is not None
+        ),
+    ]
+    pools: dict[str, dict[int, Pool]] = {}
+    for hop, pool in stations:
+        if pool.texts:
+            for finding in hop.findings:
+                pools.setdefault(finding, {})[id(pool)] = pool
+    return {
+        finding: _and_more(*few(list(passing.values()), MOST_NAMES))
+        for finding, passing in pools.items()
+    }
 
 
 # --- findings ----------------------------------------------------------------------------
@@ -363,7 +400,7 @@ def _hosts_of_findings(whole: RequestMap, routes: Sequence[_Route]) -> dict[str,
 def _problem(
     finding: Finding,
     number: int,
-    hosts: Iterable[str],
+    hosts: str,
     *,
     fixes: bool,
     open_first: Sequence[Severity],
@@ -382,7 +419,7 @@ def _problem(
         path=visible(finding.field.pointer) or "/",
         because=tuple(words.place(spot) for spot in finding.because),
         evidence=tuple(words.evidence(seen) for seen in finding.evidence),
-        hosts=_some(list(hosts)),
+        hosts=hosts,
         check=finding.check,
         is_open=number <= MOST_OPEN and finding.severity == max(open_first),
         fix=f"{visible(fix.title)} ({fix.disposition})" if fix is not None else "",
@@ -427,5 +464,8 @@ def _name(named: Named) -> str:
 
 def _some(texts: Sequence[str]) -> str:
     """A few of them, and how many more there are."""
-    more = len(texts) - MOST_NAMES
-    return ", ".join(texts[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+    return _and_more(texts[:MOST_NAMES], len(texts) - MOST_NAMES)
+
+
+def _and_more(texts: Sequence[str], more: int) -> str:
+    return ", ".join(texts) + (f" and {more} more" if more > 0 else "")

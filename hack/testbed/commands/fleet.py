@@ -8,7 +8,6 @@ import time
 
 from testbed import fleet
 from testbed.cache import say
-from testbed.client import Client
 from testbed.cluster import Refused
 from testbed.commands.cluster import run_folder
 from testbed.controlplane import ControlPlane
@@ -20,19 +19,12 @@ def main() -> None:
     control_plane = ControlPlane.attach(run_folder())
     if not control_plane:
         sys.exit("hack/fleet: no control plane runs: hack/cluster up starts one")
-    client = Client(
-        control_plane.server,
-        ca_file=control_plane.ca_file,
-        token=control_plane.token(),
-        connections=fleet.CONNECTIONS,
-    )
     started = time.monotonic()
     try:
-        count = fleet.load(control_plane, client, arguments.namespaces)
+        count = fleet.grow(control_plane, arguments.namespaces)
     except Refused as problem:
         sys.exit(f"hack/fleet: {problem}")
     finally:
-        client.close()
         control_plane.close()
     say(f"{count} objects after {time.monotonic() - started:.0f} s")
 
