@@ -6,12 +6,15 @@ import copy
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, TypeVar
 
 from gwdoctor import kinds
 from gwdoctor.model import Field, Gap, Kind, Ref, Resource
 
 T = TypeVar("T")
+_Spot = tuple[Kind, str, str]  #: kind, namespace, name
 
 
 _BY_REFERENCE = "only those that something points to were read"
@@ -70,12 +73,12 @@ class Cluster:
         self._absent = frozenset(map(_key, absent))
         self._by_reference = frozenset(by_reference)
         self._listed = frozenset(listed)
-        self._by_ref = {_key(r.ref): r for r in sorted(resources, key=lambda r: _key(r.ref))}
+        keyed = [(_key(resource.ref), resource) for resource in resources]
+        keyed.sort(key=itemgetter(0))
+        self._by_ref = dict(keyed)
         self._by_kind: dict[Kind, list[Resource]] = defaultdict(list)
         self._by_namespace: dict[tuple[Kind, str], list[Resource]] = defaultdict(list)
-        for (kind, namespace, _), resource in self._by_ref.items():
-            self._by_kind[kind].append(resource)
-            self._by_namespace[kind, namespace].append(resource)
+        self._list(self._by_ref)
         self._gap_of: dict[tuple[Kind, str, str], Gap] = {}
         for gap in self.gaps:
             self._gap_of.setdefault((gap.kind, gap.namespace, gap.name), gap)
@@ -106,13 +109,17 @@ class Cluster:
             list,
             {spot: held for spot, held in self._by_namespace.items() if spot[0] not in touched},
         )
-        for (kind, namespace, _), resource in other._by_ref.items():
-            if kind in touched:
-                other._by_kind[kind].append(resource)
-                other._by_namespace[kind, namespace].append(resource)
+        other._list({spot: r for spot, r in other._by_ref.items() if spot[0] in touched})
         other._labels, other._derived, other._reading = {}, {}, []
         other.take_over(self, touched)
         return other
+
+    def _list(self, ordered: Mapping[_Spot, Resource]) -> None:
+        """Enter these, which stand in the order of kind and namespace, in the lists of both."""
+        for spot, of_spot in groupby(ordered.items(), key=lambda entry: entry[0][:2]):
+            held = [resource for _, resource in of_spot]
+            self._by_kind[spot[0]] += held
+            self._by_namespace[spot] = held
 
     def take_over(self, earlier: Cluster, touched: Collection[Kind]) -> None:
         """What an earlier picture has worked out, and what of these kinds cannot have changed.
@@ -308,7 +315,7 @@ class Cluster:
         return None
 
 
-def _key(ref: Ref) -> tuple[Kind, str, str]:
+def _key(ref: Ref) -> _Spot:
     return ref.kind, ref.namespace, ref.name
 
 

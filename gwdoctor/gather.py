@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -50,30 +48,17 @@ def gather(
     """
     asked = frozenset((*also, *(kind for probe in probes for kind in probe.reads())))
     told: set[Want] = set()
-    with _without_collector():
-        batch = source.list(asked)
-        cluster = cluster_of(batch, asked, now=now)
-        for _ in range(ROUNDS):
-            wants = set(follow.wants(cluster)) - told
-            if not wants:
-                break
-            told |= wants
-            batch = batch.plus(source.fetch(sorted(wants)))
-            earlier, cluster = cluster, cluster_of(batch, asked, now=now)
-            cluster.take_over(earlier, {want.kind for want in wants})
+    batch = source.list(asked)
+    cluster = cluster_of(batch, asked, now=now)
+    for _ in range(ROUNDS):
+        wants = set(follow.wants(cluster)) - told
+        if not wants:
+            break
+        told |= wants
+        batch = batch.plus(source.fetch(sorted(wants)))
+        earlier, cluster = cluster, cluster_of(batch, asked, now=now)
+        cluster.take_over(earlier, {want.kind for want in wants})
     return Picture(cluster, batch)
-
-
-@contextmanager
-def _without_collector() -> Iterator[None]:
-    """Reading makes very many objects and no cycles: to look for some costs a quarter of its time."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def cluster_of(batch: Batch, asked: frozenset[Kind], *, now: datetime | None = None) -> Cluster:
