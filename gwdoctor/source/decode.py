@@ -30,7 +30,7 @@ def resource(
 ) -> Resource:
     """A decoded object as it is kept: a Secret reduced, of any other the private keys cut out.
 
-    `may_hold_key` is False where `privatekeys.MARK` was looked for in its bytes, and is not there.
+    `may_hold_key` is False where `privatekeys.may_be_in` says that its bytes hold none.
     """
     reading = READINGS[kind]
     view: Any = secrets.reduce(decoded) if isinstance(decoded, secrets.RawSecret) else decoded
