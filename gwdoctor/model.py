@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import wraps
+from functools import lru_cache, wraps
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -430,6 +430,28 @@ def _item_name(item: Any) -> str:
     return ""
 
 
+class _Same:
+    """A list of a resource, which nobody changes: the key of what is known about it."""
+
+    __slots__ = ("items",)
+
+    def __init__(self, items: list[Any]) -> None:
+        self.items = items
+
+    def __hash__(self) -> int:
+        return id(self.items)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.items is other.items
+
+
+@lru_cache(maxsize=256)  # a list of 10,000 may have a finding in each of its items
+def _item_names(of: _Same) -> tuple[str, ...]:
+    """A name for each item; those that have none are numbered among themselves."""
+    numbers = itertools.count()
+    return tuple(_item_name(item) or str(next(numbers)) for item in of.items)
+
+
 def stable_path(spot: Field, root: Field | None) -> list[str]:
     """The path of a field with its list positions replaced by names of the items.
 
@@ -440,9 +462,7 @@ def stable_path(spot: Field, root: Field | None) -> list[str]:
     steps: list[str] = []
     for step in spot.path:
         if isinstance(step, int) and isinstance(value, list) and 0 <= step < len(value):
-            steps.append(
-                _item_name(value[step]) or str(sum(not _item_name(item) for item in value[:step]))
-            )
+            steps.append(_item_names(_Same(value))[step])
         else:
             steps.append(str(step))
         value = _step(value, step)
