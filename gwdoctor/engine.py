@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 
 from gwdoctor import changes, privatekeys
 from gwdoctor.cluster import Cluster, OutOfView
 from gwdoctor.evidence.weighing import refuted, weighed
-from gwdoctor.model import Change, Finding, Report, Resource, Skip, Target
+from gwdoctor.model import Change, Finding, Ref, Report, Resource, Skip, Target
 from gwdoctor.probe import Probe
+
+#: So many findings of one check in one object carry a fix. Each shows all of the object, so that an
+#: object with thousands of faults would be written thousands of times.
+MOST_FIXES = 100
+_ENOUGH = (
+    f"Make the change of the first {MOST_FIXES} of these in the object here too, or scan again"
+)
 
 
 def scan(
@@ -64,9 +72,13 @@ def scan(
 
 
 def _run(probe: type[Probe], cluster: Cluster, findings: list[Finding], skips: list[Skip]) -> None:
+    fixes: Counter[Ref] = Counter()
     try:
         for item in probe().run(cluster):
             if isinstance(item, Finding):
+                fixes[item.field.ref] += item.fix is not None
+                if fixes[item.field.ref] > MOST_FIXES and item.fix is not None:
+                    item = replace(item, fix=None, advice=_ENOUGH)
                 findings.append(_rooted(item, cluster))
             else:
                 skips.append(item)

@@ -234,7 +234,7 @@ class Resource(Field, frozen=True, eq=False):
     def manifest(self) -> dict[str, Any]:
         """A copy as plain dicts, without what only the server writes."""
         plain: dict[str, Any] = msgspec.to_builtins(self.value)
-        plain = copy.deepcopy({key: value for key, value in plain.items() if value is not None})
+        plain = {key: value for key, value in plain.items() if value is not None}
         plain.pop("status", None)
         for key in ("creationTimestamp", "deletionTimestamp", "generation", "uid"):
             plain["metadata"].pop(key, None)
@@ -246,12 +246,12 @@ class Resource(Field, frozen=True, eq=False):
 
         `to=None` takes the value away. `Change.changed` goes on from there.
         """
-        before = self.manifest()
+        before = _as_it_is(self)
         return Change(self.ref, before, before).changed(*steps, to=to)
 
     def deleted(self) -> Change:
         """This resource taken away."""
-        return Change(self.ref, self.manifest(), None)
+        return Change(self.ref, _as_it_is(self), None)
 
 
 def of_resource(compute: Callable[[Resource], T]) -> Callable[[Resource], T]:
@@ -272,9 +272,17 @@ def of_resource(compute: Callable[[Resource], T]) -> Callable[[Resource], T]:
     return kept
 
 
+@of_resource
+def _as_it_is(resource: Resource) -> dict[str, Any]:
+    return resource.manifest()
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A resource before and after, both whole; every rendering (YAML, diff, patch) derives from it."""
+    """A resource before and after, both whole; every rendering (YAML, diff, patch) derives from it.
+
+    They have in common what stays, also with other changes of the object: nobody edits them.
+    """
 
     ref: Ref
     before: dict[str, Any] | None
@@ -290,12 +298,13 @@ class Change:
 
     def changed(self, *steps: str | int, to: Any) -> Change:
         """The same with one more value replaced; `to=None` takes it away."""
-        after = copy.deepcopy(self.after or {})
+        after = dict(self.after or {})
         spot: Any = after
         for step, following in itertools.pairwise(steps):
             fitting = dict if isinstance(following, str) else list
-            if not isinstance(_step(spot, step), fitting):
-                spot[step] = {}  # nothing there, or nothing that any API server would hold
+            below = _step(spot, step)
+            # else nothing is there, or nothing that any API server would hold
+            spot[step] = copy.copy(below) if isinstance(below, fitting) else {}
             spot = spot[step]
         if to is not None:
             spot[steps[-1]] = copy.deepcopy(to)
