@@ -62,7 +62,7 @@ def main() -> int:
         kept: list[Any] = []
         reduce = secrets.reduce
         secrets.reduce = lambda secret: (kept.append(secret), reduce(secret))[1]  # type: ignore[func-returns-value]
-    Writer.write = look  # type: ignore[method-assign]
+    Writer.write = look  # type: ignore[method-assign, assignment]
     return app.run(["gwdoctor", *arguments])
 
 

@@ -50,8 +50,8 @@ class TlsHostWithoutRule(Probe):
         www = subject.annotation("nginx.ingress.kubernetes.io/from-to-www-redirect") == "true"
         ruled: HostIndex[Field] = HostIndex()
         for rule in rules:
-            host = rule.text("host").lower()
-            ruled.add((host.removeprefix("www.") if www else host) or "*", rule)
+            pattern = rule.text("host").lower()
+            ruled.add((pattern.removeprefix("www.") if www else pattern) or "*", rule)
         for entry in subject.each("spec", "tls"):
             for host in entry.each("hosts"):
                 name = host.text().lower()

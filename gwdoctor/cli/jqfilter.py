@@ -84,7 +84,8 @@ def _run(program: Any, text: str, writer: int) -> None:
     import resource
 
     try:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        for ending in (signal.SIGINT, signal.SIGTERM):  # a handler would wait for the library
+            signal.signal(ending, signal.SIG_DFL)
         os.environ.clear()
         silence = os.open(os.devnull, os.O_WRONLY)
         os.dup2(silence, 2)  # the library's last words
@@ -102,7 +103,7 @@ def _run(program: Any, text: str, writer: int) -> None:
 
 def _read(reader: int, end: float) -> bytes | None:
     """All that comes; None where it is not over in time."""
-    pieces = []
+    pieces: list[bytes] = []
     while True:
         ready, _, _ = select.select([reader], [], [], max(0.0, end - time.monotonic()))
         if not ready:
