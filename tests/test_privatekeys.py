@@ -171,6 +171,26 @@ def test_what_is_public_stays(value: Any) -> None:
     assert kept.value.metadata.annotations == manifest["metadata"]["annotations"]
 
 
+@pytest.mark.parametrize("text", [PKCS8, base64.b64encode(PKCS8.encode()).decode()])
+def test_a_secret_keeps_none_in_its_texts(text: str) -> None:
+    """Of its annotations those of known controllers stay, and the `id` of a Kong authority."""
+    meta = {
+        "name": "x",
+        "namespace": "y",
+        "labels": {"konghq.com/ca-cert": "true"},
+        "annotations": {"konghq.com/tags": text},
+    }
+    data = {key: base64.b64encode(text.encode()).decode() for key in ("id", "cert")}
+
+    kept = listed(kinds.SECRET, {"metadata": meta, "type": "Opaque", "data": data})
+
+    dump = msgspec.json.encode(kept.value).decode()
+    assert privatekeys.CUT in dump
+    for piece in traces(text):
+        assert piece not in dump
+    assert privatekeys.CUT in kept.text("id")
+
+
 def test_a_snapshot_that_holds_one_is_read_without_it() -> None:
     """Ours hold none; this one somebody else wrote."""
     view = kinds.ConfigMapView(Metadata(name="x", namespace="y"), data={"a": PKCS8})
