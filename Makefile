@@ -55,7 +55,7 @@ lock: $(VENV)/dev ## pin the dependencies anew
 
 audit: $(VENV)/dev ## ask PyPI for known weaknesses of all that is pinned; no answer is no pass
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r hack/constraints-audit.txt
-	@for file in hack/constraints*.txt; do $(BIN)/pip-audit --strict --progress-spinner off --require-hashes --disable-pip -r $$file || exit 1; done
+	@hack/audit
 
 clean: ## take away what was installed and built here
 	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache dist

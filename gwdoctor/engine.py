@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -13,11 +14,17 @@ from gwdoctor import changes, privatekeys
 from gwdoctor.alarm import Alarm, TimeUp
 from gwdoctor.cluster import Cluster, OutOfView
 from gwdoctor.evidence.weighing import refuted, weighed
-from gwdoctor.model import Change, Finding, Kind, Report, Resource, Skip, Target
+from gwdoctor.model import Change, Finding, Kind, Ref, Report, Resource, Skip, Target
 from gwdoctor.probe import Probe
 
 #: Of the time that there is for all checks one may take so much.
 SHARE = 0.25
+#: So many findings of one check in one object carry a fix. Each shows all of the object, so that an
+#: object with thousands of faults would be written thousands of times.
+MOST_FIXES = 100
+_ENOUGH = (
+    f"Make the change of the first {MOST_FIXES} of these in the object here too, or scan again"
+)
 #: So many objects are shown to every check before the next ones are.
 AT_ONCE = 100
 
@@ -28,6 +35,7 @@ class _Task:
     def __init__(self, probe: type[Probe]) -> None:
         self.probe = probe()
         self.findings: list[Finding] = []
+        self.fixes: Counter[Ref] = Counter()
         self.skips: list[Skip] = []
         self.seconds = 0.0
         self.is_over = False  #: it broke, or its time is up
@@ -37,6 +45,17 @@ class _Task:
     def compares(self) -> bool:
         """Whether it looks at all of its subjects together."""
         return type(self.probe).run is not Probe.run
+
+    def take(self, item: Finding | Skip, cluster: Cluster) -> None:
+        """Something that it said."""
+        if isinstance(item, Skip):
+            self.skips.append(item)
+            return
+        if item.fix is not None:
+            self.fixes[item.field.ref] += 1
+            if self.fixes[item.field.ref] > MOST_FIXES:
+                item = replace(item, fix=None, advice=_ENOUGH)
+        self.findings.append(_rooted(item, cluster))
 
     def tell(self, reason: str, *, problem: str = "", rbac: Any = None) -> None:
         self.skips.append(Skip(check=self.probe.id(), reason=reason, problem=problem, rbac=rbac))
@@ -77,32 +96,31 @@ class _Run:
 
     def _listen(self, task: _Task, speech: Callable[[], Iterable[Finding | Skip]]) -> None:
         """Write down what it says, till it ends, breaks, or its time is up."""
-        share = min(self._share - task.seconds, self._left())
-        if share <= 0:
-            task.has_run = task.seconds > 0
+        left, took = self._left(), task.seconds
+        share = min(self._share - took, left)
+        if left <= 0:
+            task.has_run = took > 0
             self._end(task, "the deadline of the run had passed")
             return
         started = time.perf_counter()
         self._alarm.set(share)
         try:
             for item in speech():
-                if isinstance(item, Finding):
-                    task.findings.append(_rooted(item, self._cluster))
-                else:
-                    task.skips.append(item)
+                task.take(item, self._cluster)
         except OutOfView as hidden:
             if hidden.gap.claimed or any(map(self._cluster.holds, task.probe.subjects)):
                 task.tell(str(hidden), rbac=hidden.gap.rbac)
             task.is_over = True
         except TimeUp:
-            self._alarm.set(math.inf)
-            took = time.perf_counter() - started + task.seconds
+            took += time.perf_counter() - started
             self._end(task, f"it was ended after {took:.1f} s, its share of the time (--timeout)")
         except Exception as bug:  # one broken check must not cost the report of the others
             reason = f"gwdoctor failed in this check: {type(bug).__name__}: {bug}"
             task.tell(reason, problem="bug")
             task.is_over = True
-        task.seconds += time.perf_counter() - started
+        finally:
+            self._alarm.set(math.inf)
+            task.seconds += time.perf_counter() - started
 
     def _end(self, task: _Task, reason: str) -> None:
         task.tell(reason)

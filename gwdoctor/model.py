@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import wraps
+from functools import lru_cache, wraps
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -261,7 +261,7 @@ class Resource(Field, frozen=True, eq=False):
     def manifest(self) -> dict[str, Any]:
         """A copy as plain dicts, without what only the server writes."""
         plain: dict[str, Any] = msgspec.to_builtins(self.value)
-        plain = copy.deepcopy({key: value for key, value in plain.items() if value is not None})
+        plain = {key: value for key, value in plain.items() if value is not None}
         plain.pop("status", None)
         for key in ("creationTimestamp", "deletionTimestamp", "generation", "uid"):
             plain["metadata"].pop(key, None)
@@ -273,12 +273,12 @@ class Resource(Field, frozen=True, eq=False):
 
         `to=None` takes the value away. `Change.changed` goes on from there.
         """
-        before = self.manifest()
+        before = _as_it_is(self)
         return Change(self.ref, before, before).changed(*steps, to=to)
 
     def deleted(self) -> Change:
         """This resource taken away."""
-        return Change(self.ref, self.manifest(), None)
+        return Change(self.ref, _as_it_is(self), None)
 
 
 def of_resource(compute: Callable[[Resource], T]) -> Callable[[Resource], T]:
@@ -299,9 +299,17 @@ def of_resource(compute: Callable[[Resource], T]) -> Callable[[Resource], T]:
     return kept
 
 
+@of_resource
+def _as_it_is(resource: Resource) -> dict[str, Any]:
+    return resource.manifest()
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A resource before and after, both whole; every rendering (YAML, diff, patch) derives from it."""
+    """A resource before and after, both whole; every rendering (YAML, diff, patch) derives from it.
+
+    They have in common what stays, also with other changes of the object: nobody edits them.
+    """
 
     ref: Ref
     before: dict[str, Any] | None
@@ -317,12 +325,13 @@ class Change:
 
     def changed(self, *steps: str | int, to: Any) -> Change:
         """The same with one more value replaced; `to=None` takes it away."""
-        after = copy.deepcopy(self.after or {})
+        after = dict(self.after or {})
         spot: Any = after
         for step, following in itertools.pairwise(steps):
             fitting = dict if isinstance(following, str) else list
-            if not isinstance(_step(spot, step), fitting):
-                spot[step] = {}  # nothing there, or nothing that any API server would hold
+            below = _step(spot, step)
+            # else nothing is there, or nothing that any API server would hold
+            spot[step] = copy.copy(below) if isinstance(below, fitting) else {}
             spot = spot[step]
         if to is not None:
             spot[steps[-1]] = copy.deepcopy(to)
@@ -457,6 +466,28 @@ def _item_name(item: Any) -> str:
     return ""
 
 
+class _Same:
+    """A list of a resource, which nobody changes: the key of what is known about it."""
+
+    __slots__ = ("items",)
+
+    def __init__(self, items: list[Any]) -> None:
+        self.items = items
+
+    def __hash__(self) -> int:
+        return id(self.items)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.items is other.items
+
+
+@lru_cache(maxsize=256)  # a list of 10,000 may have a finding in each of its items
+def _item_names(of: _Same) -> tuple[str, ...]:
+    """A name for each item; those that have none are numbered among themselves."""
+    numbers = itertools.count()
+    return tuple(_item_name(item) or str(next(numbers)) for item in of.items)
+
+
 def stable_path(spot: Field, root: Field | None) -> list[str]:
     """The path of a field with its list positions replaced by names of the items.
 
@@ -467,9 +498,7 @@ def stable_path(spot: Field, root: Field | None) -> list[str]:
     steps: list[str] = []
     for step in spot.path:
         if isinstance(step, int) and isinstance(value, list) and 0 <= step < len(value):
-            steps.append(
-                _item_name(value[step]) or str(sum(not _item_name(item) for item in value[:step]))
-            )
+            steps.append(_item_names(_Same(value))[step])
         else:
             steps.append(str(step))
         value = _step(value, step)

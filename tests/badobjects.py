@@ -171,6 +171,12 @@ def _words(value: Any) -> Iterator[str]:
         yield value
 
 
+def hosts_in(manifests: Iterable[dict[str, Any]]) -> list[str]:
+    """What may be asked for: texts that have a dot in them."""
+    words = {word for m in manifests for word in _words(m) if "." in word and "/" not in word}
+    return sorted(words) or ["shop.example.com"]
+
+
 def _renamed(value: Any, names: dict[str, str]) -> Any:
     """The same text everywhere: what was joined stays joined."""
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Bad objects of every kind through all checks at once, the proofs of the fixes, and every rendering."""
+"""Bad objects of every kind through all checks, the proofs of the fixes, walks, and every rendering."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ import badobjects
 import htmltree
 import msgspec
 import pytest
+import reports
 import yaml
+from commandline import Here
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
@@ -31,9 +33,10 @@ from gwdoctor.engine import scan
 from gwdoctor.kinds import READINGS
 from gwdoctor.model import Report
 from gwdoctor.remedy import Budget, Prover, proven
-from gwdoctor.render import fixes
+from gwdoctor.render import fixes, machine, walk_document, walk_text
 from gwdoctor.render.formats import FORMATS, Style
 from gwdoctor.source import decode
+from gwdoctor.walk import request, standing, walks
 
 COLOURED = Style(end=STYLE.end, color=True, width=100)
 PROBES = tuple(catalogue().values())
@@ -117,6 +120,25 @@ def assert_readable(report: Report) -> None:
     assert not CONTROL.search(fixes.render(cases, "yaml", diff=True))
 
 
+def assert_walked(cluster: Cluster, report: Report, host: str) -> None:
+    """What `why` says of requests for a host, for people and for programs."""
+    for url in (f"https://{host}/a?b=c", f"http://{host}"):
+        try:
+            asked = request.asked(url)
+        except request.BadRequest:
+            continue
+        walk = walks.walk(asked, cluster)
+        standing.attach(walk, report.findings)
+        texts = [
+            machine.as_json(walk_document.walk(walk, report.target, report.skips)),
+            walk_text.render(
+                walk, report.target, report.skips, STYLE.end, width=None, color=False, program="x"
+            ),
+        ]
+        assert json.loads(texts[0])
+        assert not [text for text in texts if CONTROL.search(text)]
+
+
 @pytest.mark.parametrize("kind", READINGS, ids=lambda kind: f"{kind}{kind.facet}")
 @settings(
     max_examples=2,
@@ -132,10 +154,12 @@ def test_bad_objects_break_no_check_no_proof_and_no_rendering(
     manifests = data.draw(badobjects.clusters(kind))
     started = time.perf_counter()
 
-    report = judged(badobjects.cluster_of(manifests))
+    cluster = badobjects.cluster_of(manifests)
+    report = judged(cluster)
 
     assert_no_bug(report)
     assert_readable(report)
+    assert_walked(cluster, report, data.draw(st.sampled_from(badobjects.hosts_in(manifests))))
     assert time.perf_counter() - started < 20, "something grows with the square of its input"
 
 
@@ -190,3 +214,31 @@ def test_a_name_that_would_be_an_option_is_no_name(name: str) -> None:
     assert [gap.reason for gap in cluster.gaps] == [
         "one cannot be read: metadata.name begins with a dash"
     ]
+
+
+@pytest.mark.parametrize("text", reports.HOSTILES)
+def test_hostile_names_in_files_are_read_or_told(
+    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As YAML and JSON write them: with escapes, of which some are no text at all."""
+    here = Here(capsys)
+    for name, half in (("a.json", text + "\ud800"), ("b.json", text), ("c.yaml", text)):
+        host = {"host": half, "http": {"paths": [{"path": half, "backend": {"service": half}}]}}
+        ingress = {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "Ingress",
+            "metadata": {"name": half, "namespace": half, "annotations": {half: half}},
+            "spec": {"ingressClassName": half, "rules": [host]},
+        }
+        (tmp_path / name).write_text(json.dumps(ingress))
+    for arguments in (
+        ("scan",),
+        ("scan", "-o", "github"),
+        ("why", "https://shop.example.com/"),
+        ("fix", "--all", "--include-review"),
+    ):
+        done = here(*arguments, "-f", tmp_path)
+
+        assert "Traceback" not in done.err
+        assert not CONTROL.search(done.out), arguments
+        assert not CONTROL.search(done.err), arguments

@@ -7,6 +7,7 @@ import pty
 import re
 import select
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -150,6 +151,35 @@ def test_ctrl_c_ends_a_program_that_never_ends(broken: Path) -> None:
         process.kill()
 
     assert process.returncode in (-signal.SIGINT, 130)
+    assert b"Traceback" not in complaints
+
+
+@pytest.mark.parametrize("sort", [signal.SIGINT, signal.SIGTERM])
+def test_an_unfinished_file_is_its_owner_s_and_taken_away(
+    broken: Path, tmp_path: Path, sort: signal.Signals
+) -> None:
+    """Ended while a snapshot is being written."""
+    slow = "import os, sys, time; os.fsync = lambda handle: time.sleep(60); "
+    run = "from gwdoctor.cli import app; sys.exit(app.run(['gwdoctor', *sys.argv[1:]]))"
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-c", slow + run, "snapshot", "-f", broken, "-o", kept / "snapshot.json"],
+        stderr=subprocess.PIPE,
+    )
+    try:
+        end = time.monotonic() + 60
+        while not (found := list(kept.iterdir())) and time.monotonic() < end:
+            time.sleep(0.05)
+        modes = [stat.S_IMODE(file.stat().st_mode) for file in found]
+        process.send_signal(sort)
+        _, complaints = process.communicate(timeout=20)
+    finally:
+        process.kill()
+
+    assert modes == [0o600]
+    assert not list(kept.iterdir())
+    assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[sort]
     assert b"Traceback" not in complaints
 
 

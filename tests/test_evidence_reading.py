@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 
 import casefile
@@ -12,7 +11,6 @@ import pytest
 from gwdoctor.catalogue import catalogue
 from gwdoctor.evidence import access_log, doors, pod_logs, signatures
 from gwdoctor.source import http2
-from gwdoctor.source.addresses import Refused, checked, resolve
 
 TEXT = (
     '[2026-11-21T11:59:00.000Z] "GET /a?token=SECRET HTTP/2" 503 UF,URX '
@@ -122,44 +120,6 @@ def test_what_observations_prove_exists(signature: str) -> None:
         if name.startswith(signature):
             module = importlib.import_module(f"gwdoctor.checks.{name}")
             assert set(getattr(module, attribute)) <= set(catalogue())
-
-
-NEVER = [
-    *("169.254.169.254", "fe80::1", "fe80::1%eth0", "fd00:ec2::254", "::ffff:169.254.169.254"),
-    *("0.0.0.0", "::", "224.0.0.1", "ff02::1", "168.63.129.16", "100.100.100.200"),
-    *("64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::1", "not an address", ""),
-]
-
-
-@pytest.mark.parametrize("address", NEVER)
-def test_some_addresses_are_never_connected_to(address: str) -> None:
-    for allowed in ((), (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0"))):
-        with pytest.raises(Refused):
-            checked(address, allowed)
-
-
-@pytest.mark.parametrize("address", ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"])
-def test_this_machine_only_where_it_is_named(address: str) -> None:
-    with pytest.raises(Refused, match="this machine"):
-        checked(address, ())
-
-    assert checked(address, (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128")))
-
-
-def test_allow_narrows() -> None:
-    ours = (ipaddress.ip_network("203.0.113.0/24"),)
-
-    assert checked("203.0.113.7", ours) == "203.0.113.7"
-    assert checked("10.1.2.3", ()) == "10.1.2.3"
-    with pytest.raises(Refused, match="outside --probe-allow"):
-        checked("10.1.2.3", ours)
-
-
-def test_a_name_that_is_none_is_refused() -> None:
-    with pytest.raises(Refused, match="cannot be resolved"):
-        resolve("does-not-exist.invalid", 443)
-    with pytest.raises(Refused):
-        resolve("a" * 300, 443)
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,8 @@ from gwdoctor.render.words import Ending, visible
 
 STYLE = Style(end=Ending(1, "2 findings at or above high"))
 CONTROL = re.compile(
-    r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+    r"[\x00-\x09\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069"
+    r"\ud800-\udfff\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
 every_report = pytest.mark.parametrize("made", reports.KINDS.values(), ids=reports.KINDS)
 hostile_texts = pytest.mark.parametrize(

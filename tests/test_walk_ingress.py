@@ -177,3 +177,12 @@ def test_an_ingress_without_class_comes_near() -> None:
 
     assert not walk.is_answered
     assert "names no class" in walk.steps[0].near[0].says
+
+
+def test_a_rule_without_paths_takes_nothing() -> None:
+    text = CLASSES + ingress("a") + ALL
+
+    route = hop(only(walked(text, "http://shop.example.com/")), "route")
+
+    assert route.state is State.BROKEN
+    assert "no path of shop.example.com takes /" in route.says

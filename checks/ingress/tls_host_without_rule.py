@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from gwdoctor import Cluster, Confidence, Finding, Probe, Resource, Severity, kinds
-from gwdoctor.resolve import hosts
+from gwdoctor import Cluster, Confidence, Field, Finding, Probe, Resource, Severity, kinds
+from gwdoctor.resolve.host_index import HostIndex
 
 
 class TlsHostWithoutRule(Probe):
@@ -48,12 +48,16 @@ class TlsHostWithoutRule(Probe):
         if subject.has("spec", "defaultBackend"):
             return
         www = subject.annotation("nginx.ingress.kubernetes.io/from-to-www-redirect") == "true"
+        ruled: HostIndex[Field] = HostIndex()
+        for rule in rules:
+            pattern = rule.text("host").lower()
+            ruled.add((pattern.removeprefix("www.") if www else pattern) or "*", rule)
         for entry in subject.each("spec", "tls"):
             for host in entry.each("hosts"):
                 name = host.text().lower()
                 if www:
                     name = name.removeprefix("www.")
-                if not name or any(_shares(name, rule.text("host"), www) for rule in rules):
+                if not name or any(ruled.overlapping(name)):
                     continue
                 if name in cluster.derive(_rule_hosts):
                     continue
@@ -64,11 +68,6 @@ class TlsHostWithoutRule(Probe):
                     because=tuple(rule.at("host") for rule in rules),
                     advice="Add a rule for the host, correct the spelling, or take it out of tls",
                 )
-
-
-def _shares(name: str, host: str, www: bool) -> bool:
-    host = host.lower().removeprefix("www.") if www else host.lower()
-    return hosts.overlap(name, host)
 
 
 def _rule_hosts(cluster: Cluster) -> frozenset[str]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import typer
@@ -16,19 +19,29 @@ from gwdoctor.cli.mistakes import Mistake
 from gwdoctor.cli.stdout import ReaderGone
 
 # What outcome.Exit says; not imported, because it needs the model, and `--help` does not.
-_OK, _MISTAKE, _NO_CLUSTER, _INTERRUPTED, _PIPE_CLOSED = 0, 2, 4, 130, 141
+_OK, _MISTAKE, _NO_CLUSTER, _INTERRUPTED, _PIPE_CLOSED, _ENDED = 0, 2, 4, 130, 141, 143
+
+
+class _Ended(BaseException):
+    """SIGTERM, which ends a run as Ctrl-C does: what is unfinished is taken away.
+
+    As the first process of a container nothing would end it otherwise, but SIGKILL.
+    """
 
 
 def guarded(command: Callable[[], Any]) -> int:
     """Run it; returns the exit code, also where it fails."""
     try:
-        code = command()
-        _flush()
+        with _heeding_sigterm():
+            code = command()
+            _flush()
     except ClickException as error:
         error.show()
         return _MISTAKE
     except Mistake as error:
         return _failed(str(error), _MISTAKE)
+    except _Ended:
+        return _failed("ended by SIGTERM", _ENDED)
     except (KeyboardInterrupt, typer.Abort):
         return _failed("interrupted", _INTERRUPTED)
     except (ReaderGone, BrokenPipeError):
@@ -42,6 +55,21 @@ def guarded(command: Callable[[], Any]) -> int:
             return _failed(f"cannot write: {error.strerror}", _MISTAKE)
         return _bug(error)
     return code if isinstance(code, int) else _OK
+
+
+@contextmanager
+def _heeding_sigterm() -> Iterator[None]:
+    def end(*_: object) -> None:
+        raise _Ended
+
+    if threading.current_thread() is not threading.main_thread():  # in tests
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _is_no_cluster(error: Exception) -> bool:

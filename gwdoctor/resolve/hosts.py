@@ -25,9 +25,15 @@ def san_covers(san: str, host: str) -> bool:
 
 def sans_cover(sans: tuple[str, ...] | list[str], host: str) -> bool:
     """Whether any of these subjectAltNames covers the host: see `san_covers`."""
-    known, host = _known(tuple(sans)), host.lower().rstrip(".")
+    known = _known(tuple(sans))
+    return any(name in known for name in names_that_cover(host))
+
+
+def names_that_cover(host: str) -> tuple[str, ...]:
+    """The subjectAltNames that cover a host, lower case: see `san_covers`."""
+    host = host.lower().rstrip(".")
     label, _, rest = host.partition(".")
-    return host in known or (label[:1] not in ("", "*") and f"*.{rest}" in known)
+    return (host, f"*.{rest}") if label[:1] not in ("", "*") else (host,)
 
 
 @lru_cache(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from gwdoctor import kinds
 from gwdoctor.cluster import Cluster, OutOfView
 from gwdoctor.entry import Hop, State
@@ -19,16 +21,35 @@ def add(draft: Draft) -> None:
         by_host: dict[str, list[ingress.Backend]] = {}
         for backend in ingress.backends(found):
             by_host.setdefault(backend.host, []).append(backend)
+        secured = _Secured(found)
         for host, backends in by_host.items():
-            _ingress(draft, found, host, backends)
+            _ingress(draft, found, host, backends, secured.of(host))
 
 
-def _ingress(draft: Draft, owner: Resource, host: str, backends: list[ingress.Backend]) -> None:
-    secured = [
-        entry
-        for entry in owner.each("spec", "tls")
-        if not entry.texts("hosts") or hosts.sans_cover(entry.texts("hosts"), host)
-    ]
+class _Secured:
+    """The tls entries of an Ingress by their hosts: it may have as many as it has rules."""
+
+    def __init__(self, owner: Resource) -> None:
+        self._entries = list(owner.each("spec", "tls"))
+        self._by_name: dict[str, list[int]] = {}
+        for number, entry in enumerate(self._entries):
+            for name in entry.texts("hosts") or ("",):
+                self._by_name.setdefault(name.lower().rstrip("."), []).append(number)
+
+    def of(self, host: str) -> list[Field]:
+        """Those that cover a host, as certificates do, and those that name none."""
+        names = ("", *hosts.names_that_cover(host))
+        numbers = {number for name in names for number in self._by_name.get(name, ())}
+        return [self._entries[number] for number in sorted(numbers)]
+
+
+def _ingress(
+    draft: Draft,
+    owner: Resource,
+    host: str,
+    backends: list[ingress.Backend],
+    secured: Sequence[Field],
+) -> None:
     hop = Hop(State.OK, _class(owner, draft.cluster), "HTTPS" if secured else "HTTP", named(owner))
     listener, _ = draft.listener((owner.ref, host), hop)
     for spot in (ingress.class_field(owner), ingress.class_annotation(owner), *secured):

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from gwdoctor import kinds, privatekeys
-from gwdoctor.kinds import READINGS, Reading
+from gwdoctor.kinds import READINGS, Reading, SecretView
 from gwdoctor.model import Kind, Metadata, Ref, Resource
 from gwdoctor.source import secrets
 
@@ -30,12 +30,12 @@ def resource(
 ) -> Resource:
     """A decoded object as it is kept: a Secret reduced, of any other the private keys cut out.
 
-    `may_hold_key` is False where `privatekeys.MARK` was looked for in its bytes, and is not there.
+    `may_hold_key` is False where `privatekeys.may_be_in` says that its bytes hold none.
     """
     reading = READINGS[kind]
     view: Any = secrets.reduce(decoded) if isinstance(decoded, secrets.RawSecret) else decoded
     if may_hold_key:
-        privatekeys.cut(view)
+        _cut_keys(view)
     metadata: Metadata = view.metadata
     if metadata.annotations:
         metadata.annotations.pop(_LAST_APPLIED, None)
@@ -44,6 +44,14 @@ def resource(
         reading.trim(view)
     namespace = (metadata.namespace or "") if reading.namespaced else ""
     return Resource(Ref(kind, namespace, metadata.name, version), (), view)
+
+
+def _cut_keys(view: Any) -> None:
+    if isinstance(view, SecretView):  # certificates and names are left of it; these are texts
+        privatekeys.cut(view.metadata)
+        view.id = privatekeys.cut(view.id)
+    else:
+        privatekeys.cut(view)
 
 
 def _share(metadata: Metadata) -> None:

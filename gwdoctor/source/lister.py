@@ -248,7 +248,7 @@ def decode_page(read: Read, body: bytearray) -> None:
     if not page.kind.endswith("List"):
         raise Trouble("the server answers with something else than a list", NO_LIST)
     read.bytes += len(body)
-    may_hold_key = privatekeys.MARK.encode() in body
+    may_hold_key = privatekeys.may_be_in(body)
     for item in items:
         if wrong := decode.misnamed(item.metadata.name):
             read.gaps.append(Gap(kind=kind, reason=f"one cannot be read: {wrong}"))

@@ -112,7 +112,7 @@ class Manifests:
             decoded: Any = msgspec.json.decode(raw, type=decode.wire_type(kind))
             if kinds.READINGS[kind].namespaced and not decoded.metadata.namespace:
                 decoded.metadata.namespace = self._default_namespace
-            may_hold_key = privatekeys.MARK.encode() in bytes(raw)
+            may_hold_key = privatekeys.may_be_in(bytes(raw))
             found.append(decode.resource(kind, version, decoded, may_hold_key=may_hold_key))
         is_namespace = head.kind == "Namespace" and head.apiVersion == "v1"
         self._keep(place, head.metadata.name if is_namespace else head.metadata.namespace, found)

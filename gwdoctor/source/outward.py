@@ -16,21 +16,13 @@ import time
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
+from gwdoctor.source import addresses
+from gwdoctor.source.tls import is_local
 from gwdoctor.version import __version__
 
 SECONDS = 10.0
 #: How long after a failure that may pass it is tried again.
 PAUSES = (1.0, 3.0)
-#: Metadata services outside the link-local ranges: Alibaba, Azure's wire server, Oracle, AWS.
-_METADATA = tuple(
-    map(
-        ipaddress.ip_network,
-        ("100.100.100.200/32", "168.63.129.16/32", "192.0.0.192/32", "fd00:ec2::/32"),
-    )
-)
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
-
-Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class Undelivered(Exception):
@@ -71,10 +63,12 @@ def address(url: str, what: str) -> Address:
     except UnicodeError:
         raise Undelivered(f"{what} is no URL: it has to be ASCII") from None
     login = ""
+    secure = parts.scheme == "https"
     if parts.username:
+        if not secure and not is_local(host):
+            raise Undelivered(f"{what} has a login in it, which is sent over https:// only")
         pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
         login = f"Basic {base64.b64encode(pair).decode()}"
-    secure = parts.scheme == "https"
     return Address(host, port or (443 if secure else 80), secure, path.decode(), login)
 
 
@@ -119,35 +113,19 @@ def _once(to: Address, body: bytes, content: str, method: str) -> int:
 def _connected(to: Address) -> socket.socket:
     """A connection to one of the addresses of the host, after a look at all of them."""
     found = socket.getaddrinfo(to.host, to.port, type=socket.SOCK_STREAM)
-    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-    for text in addresses:
-        if is_forbidden(ipaddress.ip_address(text.partition("%")[0])):
+    looked_up = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    for text in looked_up:
+        if addresses.is_never_connected_to(ipaddress.ip_address(text.partition("%")[0])):
             raise Undelivered(
                 f"{to} is {text}: link-local and metadata addresses get no report from here"
             )
     problem: OSError = OSError("has no address")
-    for text in addresses:
+    for text in looked_up:
         try:
             return socket.create_connection((text, to.port), timeout=SECONDS)
         except OSError as error:
             problem = error
     raise problem
-
-
-def is_forbidden(ip: Ip) -> bool:
-    """Whether an address is one that no webhook has: link-local, metadata, multicast, none."""
-    if isinstance(ip, ipaddress.IPv6Address):
-        inner = ip.ipv4_mapped or ip.sixtofour
-        if inner is None and ip in _NAT64:
-            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-        if inner is not None:
-            return is_forbidden(inner)
-    return (
-        ip.is_link_local
-        or ip.is_multicast
-        or ip.is_unspecified
-        or any(ip in network for network in _METADATA if network.version == ip.version)
-    )
 
 
 def _told(error: Exception) -> str:

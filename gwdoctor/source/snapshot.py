@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from gwdoctor import wholefile
+from gwdoctor import privatekeys, wholefile
 from gwdoctor.kinds import OURS, READINGS
 from gwdoctor.model import Gap, Kind, Ref, Resource, Target
 from gwdoctor.source import decode
@@ -229,5 +229,7 @@ def _resources(kind: Kind, entry: _Listed) -> Iterable[Resource]:
             raise BadSnapshot(f"an object of kind {kind}: {error}") from None
         if wrong := decode.misnamed(value.metadata.name):
             raise BadSnapshot(f"an object of kind {kind}: {wrong}")
+        if privatekeys.may_be_in(bytes(saved.view)):  # one that another program wrote, or changed
+            privatekeys.cut(value)
         namespace = (value.metadata.namespace or "") if READINGS[kind].namespaced else ""
         yield Resource(Ref(kind, namespace, value.metadata.name, saved.version), (), value)

@@ -91,10 +91,12 @@ def ways(request: Request, cluster: Cluster) -> Iterator[Way]:
 
 def _through(plane: Plane, request: Request, cluster: Cluster) -> Way | None:
     by_host: dict[str, list[tuple[Resource, Field]]] = defaultdict(list)
+    having: dict[str, Resource] = {}  # a rule without paths has its host, too
     for owner in plane.members:
         for rule in owner.each("spec", "rules"):
             host = rule.text("host").lower()
             if not host or _covers(host, request.host):
+                having.setdefault(host, owner)
                 by_host[host] += [(owner, path) for path in rule.each("http", "paths")]
     defaults = sorted(
         (one for one in plane.members if one.has("spec", "defaultBackend")),
@@ -121,7 +123,10 @@ def _through(plane: Plane, request: Request, cluster: Cluster) -> Way | None:
         key=lambda item: _order(item[0], item[1]),
     )
     winner = next(((owner, path) for owner, path, passes in tried if passes), None)
-    chosen = winner[0] if winner else (tried[0][0] if tried else defaults[0])
+    if winner or tried:
+        chosen = (winner or tried[0])[0]
+    else:
+        chosen = defaults[0] if defaults else having[hostname or ""]
     way.hops.append(_entry(plane, chosen, cluster))
     way.addresses = tuple(
         address

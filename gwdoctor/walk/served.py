@@ -21,6 +21,8 @@ def stand_beside(walk: Walk, handshakes: Iterable[Resource], cluster: Cluster) -
     """A hop behind the certificates of each way for every handshake that was made with its entry."""
     made: dict[tuple[_Owner, str], list[Resource]] = defaultdict(list)
     for shown in handshakes:
+        if shown.text("purpose") != "entry":  # one with a backend may have no SNI, as a request may
+            continue
         owner = tuple(shown.text("owner", key) for key in ("kind", "namespace", "name"))
         made[owner, shown.text("host")].append(shown)  # type: ignore[index]
     for step in walk.steps:

@@ -1,9 +1,12 @@
-"""Keys that lie in a cluster are in nothing that gwdoctor writes: no format, no snapshot, no complaint."""
+"""Keys that lie in a cluster are in nothing that gwdoctor writes or keeps: no format, no snapshot, no
+complaint, no object in memory."""
 
 from __future__ import annotations
 
 import base64
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,7 @@ import pytest
 from commandline import program
 from testbed import Cluster, ControlPlane, FaultProxy
 
+from gwdoctor.render.fixes import FORMATS as FIXES
 from gwdoctor.render.formats import FORMATS
 
 NAMES = ("keys-ec", "rsa2048-keys", "keys-in-place-of-a-certificate", "keys-in-a-config-map")
@@ -70,6 +74,29 @@ def planted(cluster: Cluster, namespace: str) -> str:
                 },
             },
         },
+        {
+            "apiVersion": "networking.istio.io/v1alpha3",
+            "kind": "EnvoyFilter",
+            "metadata": {
+                "name": "inline",
+                "namespace": namespace,
+                "annotations": {"a.example.com/b": keys[1].decode(), "b": value(keys[2])},
+            },
+            "spec": {
+                "configPatches": [
+                    {
+                        "applyTo": "CLUSTER",
+                        "patch": {
+                            "operation": "MERGE",
+                            "value": {
+                                "private_key": {"inline_bytes": value(keys[0])},
+                                "filename": keys[3].decode(),
+                            },
+                        },
+                    }
+                ]
+            },
+        },
         *(gateway(name, namespace) for name in ("good", "other", "swapped", "opaque")),
     ]
     cluster.apply(objects)
@@ -123,6 +150,16 @@ def test_no_output_holds_a_key(cluster: Cluster, planted: str, tmp_path: Path) -
         program("scan", *kubeconfig, "-o", "wide", "-v", "9"),
         program("fix", "--all", "--include-review", *kubeconfig),
         program("fix", "--all", "--include-review", "--diff", *kubeconfig),
+        *(program("fix", "--all", "--include-review", "-o", f, *kubeconfig) for f in FIXES),
+        *(
+            program("why", f"https://{name}.example.com/", *source, "-o", form)
+            for name, form in (("good", "text"), ("swapped", "json"), ("opaque", "text"))
+            for source in (kubeconfig, ("--snapshot", snapshots))
+        ),
+        program("why", "--symptom", "tls: private key does not match public key", *kubeconfig),
+        program(
+            "why", "https://good.example.com/", *kubeconfig, "--probe", "backends", "-o", "json"
+        ),
     ]
 
     assert saved.code == 0, saved.err
@@ -138,6 +175,31 @@ def test_no_output_holds_a_key(cluster: Cluster, planted: str, tmp_path: Path) -
         assert "Traceback" not in done.err
         assert_clean("stdout", done.out.encode())
         assert_clean("stderr", done.err.encode())
+
+
+@pytest.mark.parametrize("leak", [False, True], ids=["as it is", "with a leak"])
+def test_no_object_in_memory_holds_a_key(cluster: Cluster, planted: str, leak: bool) -> None:
+    """When the report is written, with all that was read; and the search finds what it looks for."""
+    keys = {name: certs.key_pem(name) for name in NAMES}
+    pieces = {name: [t.decode("latin-1") for t in traces(key)] for name, key in keys.items()}
+    wanted = [piece for group in pieces.values() for piece in group if piece.isascii()]
+    done = subprocess.run(
+        [
+            *(sys.executable, str(Path(__file__).parents[1] / "memory_walk.py")),
+            *(["leak"] if leak else []),
+            *("scan", "--kubeconfig", str(cluster.kubeconfig), "-n", planted, "-v", "9"),
+        ],
+        input=json.dumps([*wanted, "swapped.example.com"]),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+    assert done.stdout, done.stderr
+    held = json.loads(done.stdout)["held"]
+    assert held.pop() == "swapped.example.com"
+    assert bool(held) == leak
 
 
 def plain(snapshot: Path) -> bytes:
