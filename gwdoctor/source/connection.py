@@ -17,7 +17,7 @@ from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
-from gwdoctor.source import tls
+from gwdoctor.source import pace, tls
 from gwdoctor.source.access import Access
 from gwdoctor.source.batch import NoCluster
 from gwdoctor.source.credentials import Credentials, Proof
@@ -253,26 +253,27 @@ class Connection:
         silence = self._request_timeout or SILENCE_SECONDS
         self._count(requests=1)
         try:
-            response = self._pool_for(proof).request(
-                method,
-                url,
-                body=body,
-                headers=self._headers(headers, proof, encoding),
-                timeout=urllib3.Timeout(
-                    connect=min(CONNECT_SECONDS, limit.left), read=min(silence, limit.left)
-                ),
-                preload_content=False,
-                retries=False,
-                redirect=False,
-            )
-            try:
-                if most is None:
-                    content = _body(response, limit)
-                else:
-                    content = _beginning(response, limit, most)
-            except BaseException:
-                response.close()  # what is left of the body would be taken for the next answer
-                raise
+            with pace.within(limit, silence):
+                response = self._pool_for(proof).request(
+                    method,
+                    url,
+                    body=body,
+                    headers=self._headers(headers, proof, encoding),
+                    timeout=urllib3.Timeout(
+                        connect=min(CONNECT_SECONDS, limit.left), read=min(silence, limit.left)
+                    ),
+                    preload_content=False,
+                    retries=False,
+                    redirect=False,
+                )
+                try:
+                    if most is None:
+                        content = _body(response, limit)
+                    else:
+                        content = _beginning(response, limit, most)
+                except BaseException:
+                    response.close()  # what is left of it would be taken for the next answer
+                    raise
             if most is None:
                 response.release_conn()
             else:
@@ -280,6 +281,9 @@ class Connection:
         except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
             if self.deadline.passed:
                 raise OutOfTime from None
+            if most is None and limit.passed:
+                took = f"{limit.seconds:g} s (--request-timeout)"
+                raise _MayPass(f"the answer was not there in full after {took}") from None
             raise self._told(error) from None
         except ValueError as error:  # a header or URL that http.client will not send
             raise Trouble(f"{self.access.server} cannot be asked: {error}") from None
