@@ -15,6 +15,9 @@ from gwdoctor.source import secrets
 
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
+#: What a decoder raises over bytes that are no JSON.
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
 
 class BadObject(ValueError):
     """An object that does not have the form its kind promises; the text names the field."""
@@ -111,3 +114,32 @@ def where(error: msgspec.ValidationError) -> str:
     text, _, path = str(error).partition(" - at `$")
     place = path.rstrip("`").replace("[...]", ".*").lstrip(".")
     return f"{place}: {text}" if place else text
+
+
+def is_web_page(body: bytes | bytearray) -> bool:
+    """Whether it is what a proxy or a login says in the server's place."""
+    return body.lstrip()[:1] == b"<"
+
+
+class _Name(msgspec.Struct):
+    name: str = ""
+
+
+class Head(msgspec.Struct):
+    """The beginning of an object or a Status, by which an answer is known to be that to a question."""
+
+    kind: str = ""
+    metadata: _Name = msgspec.field(default_factory=_Name)
+    status: Any = None
+
+    def is_of(self, kind: str, name: str) -> bool:
+        """Whether it is this object."""
+        return (self.kind, self.metadata.name) == (kind, name)
+
+    @property
+    def is_success(self) -> bool:
+        """Whether it is what the server says of something that it has deleted."""
+        return (self.kind, self.status) == ("Status", "Success")
+
+
+HEAD = msgspec.json.Decoder(Head)

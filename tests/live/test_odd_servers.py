@@ -6,7 +6,6 @@ questions: each ends in time, costs only what it is about, and is told in words.
 
 from __future__ import annotations
 
-import json
 import time
 import tracemalloc
 import zlib
@@ -15,13 +14,12 @@ from typing import Any
 
 import pytest
 import reading_scene as scene
-from commandline import Here
-from reading_scene import FIRST, LISTED, SERVICES, read, reader, refs
+from reading_scene import FIRST, SERVICES, read, reader, refs
 from testbed import ControlPlane, FaultProxy
 
 from gwdoctor import kinds
 from gwdoctor.source import connection
-from gwdoctor.source.batch import Batch, NoCluster, Want
+from gwdoctor.source.batch import Batch, Want
 
 SERVICE_LIST = "^/api/v1/services"
 SETTINGS = f"^/api/v1/namespaces/{FIRST}/configmaps/settings"
@@ -85,6 +83,7 @@ def test_no_part_of_an_answer_outlasts_the_deadline(proxy: FaultProxy, slow: str
         proxy.say(SERVICE_LIST, times=ALWAYS, **SLOW[slow])
         started = time.monotonic()
         batch = live.list(ASKED)
+    assert "deadline" in reason(batch)
     assert time.monotonic() - started < 2
 
 
@@ -138,14 +137,25 @@ def test_a_head_that_is_none(proxy: FaultProxy, head: str, capfd: Any) -> None:
     proxy.say(SERVICE_LIST, b"HTTP/1.1 200 OK\r\n" + HEADS[head] + b"\r\n{}", ALWAYS)
 
     batch = read(proxy.kubeconfig(), ASKED)
-    print(head, "!!", batch.gaps)
     assert reason(batch)
     assert capfd.readouterr().err == ""
 
 
-STATUS_LINES = [b"", b"\0" * 9, b"HTTP/1.1\r\n\r\n", b"HTTP/1.1 abc\r\n\r\n", b"HTTP/1.1 99999 X\r\n\r\n",
-  b"HTTP/9.9 200 OK\r\n\r\n{}", b"ICY 200 OK\r\n\r\n", b"HTTP/1.1 204 No Content\r\n\r\n", b"HTTP/1.1 304 Not Modified\r\n\r\n",
-  b"HTTP/1.1 101 Switching\r\n\r\n", b"HTTP/1.1 200 \xff\xfe\x1b[2J\r\n\r\n{}", b"HTTP/1.1 500 \x1b[2J\r\nContent-Length: 0\r\n\r\n", b"HTTP/1.1 -1 \r\n\r\n"]
+STATUS_LINES = [
+    b"",
+    b"\0" * 9,
+    b"HTTP/1.1\r\n\r\n",
+    b"HTTP/1.1 abc\r\n\r\n",
+    b"HTTP/1.1 99999 X\r\n\r\n",
+    b"HTTP/9.9 200 OK\r\n\r\n{}",
+    b"ICY 200 OK\r\n\r\n",
+    b"HTTP/1.1 204 No Content\r\n\r\n",
+    b"HTTP/1.1 304 Not Modified\r\n\r\n",
+    b"HTTP/1.1 101 Switching\r\n\r\n",
+    b"HTTP/1.1 200 \xff\xfe\x1b[2J\r\n\r\n{}",
+    b"HTTP/1.1 500 \x1b[2J\r\nContent-Length: 0\r\n\r\n",
+    b"HTTP/1.1 -1 \r\n\r\n",
+]
 
 
 @pytest.mark.parametrize("line", STATUS_LINES)
@@ -153,7 +163,6 @@ def test_a_status_line_that_is_none(proxy: FaultProxy, line: bytes, capfd: Any) 
     proxy.say(SERVICE_LIST, line, ALWAYS)
 
     batch = read(proxy.kubeconfig(), ASKED)
-    print(line, "!!", batch.gaps)
     assert reason(batch)
     assert capfd.readouterr().err == ""
 
@@ -172,7 +181,9 @@ def test_http_1_0_and_a_connection_for_every_request(filled: ControlPlane) -> No
         assert len(refs(batch, kinds.SERVICE)) == SERVICES
 
 
-@pytest.mark.parametrize("kind", ["text/html", "text/plain", "application/vnd.kubernetes.protobuf", ""])
+@pytest.mark.parametrize(
+    "kind", ["text/html", "text/plain", "application/vnd.kubernetes.protobuf", ""]
+)
 def test_what_counts_is_the_content_and_not_what_it_is_called(
     proxy: FaultProxy, filled: ControlPlane, kind: str
 ) -> None:
@@ -202,18 +213,35 @@ def test_credentials_are_not_sent_where_a_redirect_leads(
 
 # --- how long to wait ----------------------------------------------------------------------------
 
-WAITS = ["1000000000", "9" * 400, "-1", "-1000000000", "0", "1e9", "nan", "inf", "soon", "", "\u0663",
-    "Sat, 21 Nov 2026 12:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 GMT", "Thu, 01 Jan 1970 00:00:00 GMT", "1.5", "1;2"]
+WAITS = [
+    "1000000000",
+    "9" * 400,
+    "-1",
+    "-1000000000",
+    "0",
+    "1e9",
+    "nan",
+    "inf",
+    "soon",
+    "",
+    "\u0663",
+    "Sat, 21 Nov 2026 12:00:00 GMT",
+    "Fri, 31 Dec 9999 23:59:59 GMT",
+    "Thu, 01 Jan 1970 00:00:00 GMT",
+    "1.5",
+    "1;2",
+]
 
 
 @pytest.mark.parametrize("wait", WAITS)
 @pytest.mark.parametrize("status", [429, 503])
 def test_an_absurd_wish_to_come_again_is_no_wait(proxy: FaultProxy, wait: str, status: int) -> None:
-    proxy.fail(SERVICE_LIST, status, ALWAYS, headers={"Retry-After": wait.encode().decode("latin-1")})
+    proxy.fail(
+        SERVICE_LIST, status, ALWAYS, headers={"Retry-After": wait.encode().decode("latin-1")}
+    )
     started = time.monotonic()
 
     batch = read(proxy.kubeconfig(), ASKED)
-    print(wait[:50], "!!", batch.gaps[0].reason[:200])
 
     assert str(status) in reason(batch)
     assert time.monotonic() - started < 3
@@ -227,13 +255,15 @@ OTHERS = {
     "of another group": "/apis/discovery.k8s.io/v1/endpointslices",
 }
 
+
 @pytest.mark.parametrize("other", OTHERS)
-def test_a_list_of_another_kind_is_not_taken_for_this_one(proxy: FaultProxy, filled: ControlPlane, other: str) -> None:
+def test_a_list_of_another_kind_is_not_taken_for_this_one(
+    proxy: FaultProxy, filled: ControlPlane, other: str
+) -> None:
     body = filled.client.request("GET", OTHERS[other]).body
     proxy.fail(SERVICE_LIST, 200, ALWAYS, body=body)
 
     batch = read(proxy.kubeconfig(), ASKED)
-    print(batch.gaps)
     assert reason(batch)
     assert not refs(batch, kinds.SERVICE)
 
@@ -246,17 +276,17 @@ ONES = {
 }
 
 
-@pytest.mark.parametrize("one", [*ONES, "{}", '{"metadata":{}}', "[]", "null", "7", '{"kind":"Status"}'])
-def test_an_object_of_another_name_is_not_taken_for_this_one(proxy: FaultProxy, filled: ControlPlane, one: str) -> None:
-    if one in ONES:
-        body = filled.client.request("GET", ONES[one]).body
-    else:
-        body = one.encode()
+@pytest.mark.parametrize(
+    "one", [*ONES, "{}", '{"metadata":{}}', "[]", "null", "7", '{"kind":"Status"}']
+)
+def test_an_object_of_another_name_is_not_taken_for_this_one(
+    proxy: FaultProxy, filled: ControlPlane, one: str
+) -> None:
+    body = filled.client.request("GET", ONES[one]).body if one in ONES else one.encode()
     proxy.fail(SETTINGS, 200, ALWAYS, body=body)
 
     with reader(proxy.kubeconfig()) as live:
         batch = live.fetch(WANTS)
-    print(one, "!!", batch.gaps, [r.ref for r in batch.resources])
     (gap,) = batch.gaps
     assert (gap.kind, gap.namespace, gap.name) == (kinds.CONFIG_MAP, FIRST, "settings")
     (found,) = batch.resources
@@ -269,7 +299,6 @@ def test_a_list_that_leads_back_to_itself_ends(proxy: FaultProxy, filled: Contro
     proxy.fail(SERVICE_LIST, 200, ALWAYS, body=first)
 
     batch = read(proxy.kubeconfig(), ASKED, timeout=5, chunk_size=5)
-    print(batch.gaps, len(refs(batch, kinds.SERVICE)), proxy.count(SERVICE_LIST))
     assert not batch.incomplete
     assert reason(batch)
     assert len(batch.resources) == len({r.ref for r in batch.resources})
@@ -281,7 +310,7 @@ def test_a_404_that_is_not_the_api_servers_is_not_absence(proxy: FaultProxy, bod
     with reader(proxy.kubeconfig()) as live:
         batch = live.fetch(WANTS)
     assert not batch.absent
-    (gap,) = batch.gaps
+    assert [gap.name for gap in batch.gaps] == ["settings"]
 
 
 @pytest.mark.parametrize("path", [SERVICE_LIST, "/services.*continue"])
