@@ -11,7 +11,7 @@ from testbed import FaultProxy
 Fault = Callable[[FaultProxy, str, int | None], Any]
 
 #: Seconds for a request, where a fault never lets one end.
-PATIENCE = 0.3
+PATIENCE = 0.2
 PAGE = b"<!DOCTYPE html>\n<title>Sign in</title>"
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 

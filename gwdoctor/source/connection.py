@@ -128,7 +128,7 @@ class Connection:
     def ask(
         self,
         path: str,
-        form: msgspec.json.Decoder[T],
+        form: decode.Form[T],
         query: Mapping[str, str] | None = None,
         *,
         accept: str = JSON,
@@ -157,7 +157,7 @@ class Connection:
             raise _refusal(answer)
         return answer.body
 
-    def post(self, path: str, body: object, form: msgspec.json.Decoder[T]) -> T:
+    def post(self, path: str, body: object, form: decode.Form[T]) -> T:
         """The answer to a question that is asked by POST: a review. Nothing is ever written."""
         headers = {"Accept": JSON, "Content-Type": JSON}
         data = msgspec.json.encode(body)
@@ -169,7 +169,7 @@ class Connection:
         path: str,
         query: Mapping[str, str],
         body: object,
-        form: msgspec.json.Decoder[T],
+        form: decode.Form[T],
         *,
         content: str = JSON,
     ) -> T:
@@ -194,7 +194,7 @@ class Connection:
         path: str,
         query: Mapping[str, str],
         body: object,
-        form: msgspec.json.Decoder[T],
+        form: decode.Form[T],
         *,
         content: str = JSON,
     ) -> T:
@@ -478,6 +478,8 @@ def _content(answer: _Answer, path: str, read: Callable[[bytearray], T]) -> T:
         if decode.is_web_page(answer.body):
             raise Trouble(f"what answers at {path} is no API server: a web page") from None
         raise _MayPass("the answer is broken JSON") from None
+    except decode.OtherAnswer:
+        raise _MayPass("the server answers with something else") from None
 
 
 class _Status(msgspec.Struct):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from sys import intern
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -14,6 +15,9 @@ from gwdoctor.model import Kind, Metadata, Ref, Resource
 from gwdoctor.source import secrets
 
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 #: What a decoder raises over bytes that are no JSON.
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -121,25 +125,64 @@ def is_web_page(body: bytes | bytearray) -> bool:
     return body.lstrip()[:1] == b"<"
 
 
-class _Name(msgspec.Struct):
+class OtherAnswer(Exception):
+    """An answer to another question: somebody on the way has mixed them up, or harmed it."""
+
+
+class _Place(msgspec.Struct):
     name: str = ""
+    namespace: str | None = None
 
 
 class Head(msgspec.Struct):
-    """The beginning of an object or a Status, by which an answer is known to be that to a question."""
+    """The beginning of an object, or a Status."""
 
     kind: str = ""
-    metadata: _Name = msgspec.field(default_factory=_Name)
+    metadata: _Place = msgspec.field(default_factory=_Place)
     status: Any = None
-
-    def is_of(self, kind: str, name: str) -> bool:
-        """Whether it is this object."""
-        return (self.kind, self.metadata.name) == (kind, name)
-
-    @property
-    def is_success(self) -> bool:
-        """Whether it is what the server says of something that it has deleted."""
-        return (self.kind, self.status) == ("Status", "Success")
 
 
 HEAD = msgspec.json.Decoder(Head)
+
+
+class Form(Protocol[T_co]):
+    """What reads an answer: a decoder of msgspec, or one of these."""
+
+    def decode(self, body: bytearray, /) -> T_co:
+        """Raises what is UNREADABLE, or OtherAnswer."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class About(Generic[T]):
+    """Reads the answer to a question about one object, and no other."""
+
+    kind: str
+    namespace: str
+    name: str
+    form: msgspec.json.Decoder[T]
+
+    def decode(self, body: bytearray, /) -> T:
+        """As its form has it. Raises OtherAnswer for what is about another."""
+        head = HEAD.decode(body)
+        asked = self.namespace, self.name
+        if (head.metadata.namespace or "", head.metadata.name) != asked or head.kind not in (
+            self.kind,
+            "PartialObjectMetadata",
+        ):
+            raise OtherAnswer
+        return self.form.decode(body)
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """Reads what the server says of an object that it has deleted: the object, or Success."""
+
+    about: About[Head]
+
+    def decode(self, body: bytearray, /) -> Head:
+        """As About does."""
+        head = HEAD.decode(body)
+        if (head.kind, head.status) == ("Status", "Success"):
+            return head
+        return self.about.decode(body)

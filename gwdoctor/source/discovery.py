@@ -167,6 +167,8 @@ def _groups(
     if document.kind == "APIGroupDiscoveryList":
         told = (_told(raw, _GROUP, silent) for raw in document.items or ())
         groups = {group.metadata.name: group for group in told if group is not None}
+    elif document.kind not in ("APIGroupList", "APIVersions"):
+        raise Trouble(f"what answers at {root} is no API server")
     else:
         groups = dict(_legacy(connection, root, document, members, silent))
     if members.isdisjoint(groups) and members.isdisjoint(silent):

@@ -11,7 +11,7 @@ import msgspec
 from gwdoctor.source.access import Access
 from gwdoctor.source.connection import Connection, Trouble
 from gwdoctor.source.deadline import Deadline
-from gwdoctor.source.decode import HEAD
+from gwdoctor.source.decode import HEAD, About, Gone, Head
 
 Manifest = dict[str, Any]
 
@@ -95,13 +95,12 @@ class Keeper:
     def get(self, api_version: str, kind: str, namespace: str, name: str) -> Manifest | None:
         """A report that is there; None if there is none."""
         try:
-            found = self._connection.ask(_path(api_version, kind, namespace, name), _REPORT)
+            path = _path(api_version, kind, namespace, name)
+            found = self._connection.ask(path, About(kind, namespace, name, _REPORT))
+            return {**found}
         except Trouble as trouble:
             _confirm_absent(trouble)
             return None
-        if found["metadata"]["name"] != name:
-            raise Trouble("the server answers with another object")
-        return dict(found)
 
     def reports(self, api_version: str, kind: str, namespace: str, labels: str) -> list[Manifest]:
         """The reports that carry these labels; without a namespace, in all of them."""
@@ -122,33 +121,35 @@ class Keeper:
     def apply(self, manifest: Manifest) -> None:
         """Write a report as a whole, by server-side apply."""
         query = {"fieldManager": FIELD_MANAGER, "force": "true"}
-        path = _path_of(manifest)
-        told = self._connection.write("PATCH", path, query, manifest, HEAD, content=_APPLY)
-        if not told.is_of(manifest["kind"], manifest["metadata"]["name"]):
-            raise Trouble("the server answers with something else, and has perhaps not kept it")
+        path, form = _path_of(manifest), _about(manifest)
+        self._connection.write("PATCH", path, query, manifest, form, content=_APPLY)
 
     def delete(self, manifest: Mapping[str, Any]) -> None:
         """Take away a report that is out of date."""
         try:
-            told = self._connection.write("DELETE", _path_of(manifest), {}, None, HEAD)
+            form = Gone(_about(manifest))
+            self._connection.write("DELETE", _path_of(manifest), {}, None, form)
         except Trouble as trouble:
             _confirm_absent(trouble)
-            return
-        if not told.is_success and not told.is_of(manifest["kind"], manifest["metadata"]["name"]):
-            raise Trouble("the server answers with something else, and has perhaps kept it")
 
     def owner(self, cron_job: str) -> Manifest:
         """A reference to the CronJob, so that its reports go when it goes."""
         path = f"/apis/batch/v1/namespaces/{quote(self.home, '')}/cronjobs/{quote(cron_job, '')}"
-        metadata = self._connection.ask(path, _REPORT)["metadata"]
-        if metadata["name"] != cron_job or not metadata.get("uid"):
-            raise Trouble("the server answers with another object")
+        form = About("CronJob", self.home, cron_job, _REPORT)
+        metadata = self._connection.ask(path, form)["metadata"]
+        if not metadata.get("uid"):
+            raise Trouble("it has no uid")
         return {
             "apiVersion": "batch/v1",
             "kind": "CronJob",
             "name": cron_job,
             "uid": metadata["uid"],
         }
+
+
+def _about(manifest: Mapping[str, Any]) -> About[Head]:
+    metadata = manifest["metadata"]
+    return About(manifest["kind"], metadata.get("namespace", ""), metadata["name"], HEAD)
 
 
 def _confirm_absent(trouble: Trouble) -> None:

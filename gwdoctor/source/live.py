@@ -177,14 +177,14 @@ class Live:
             raise NoCluster(f"{name!r} is no name of a namespace")
         try:
             path = f"/api/v1/namespaces/{quote(name)}"
-            found = self._connection.ask(path, _NAMESPACE, accept=lister.METADATA)
+            form = decode.About("Namespace", "", name, _NAMESPACE)
+            found = self._connection.ask(path, form, accept=lister.METADATA)
         except Trouble as trouble:
             if trouble.status == 404 and trouble.is_genuine:
                 server = self._connection.access.server
                 raise NoCluster(f"namespace {name!r} does not exist in {server}") from None
             return  # it may not be ours to see: a role in it is enough to read what is there
-        if found.metadata.name == name:
-            self._known_namespaces[name] = decode.resource(kinds.NAMESPACE, "v1", found)
+        self._known_namespaces[name] = decode.resource(kinds.NAMESPACE, "v1", found)
 
     # --- Source --------------------------------------------------------------------------
 
@@ -319,7 +319,12 @@ class Live:
         unanswered = dict.fromkeys(possible)
         with Crew[Want, Any](self._connections, self.deadline) as crew:
             for want in possible:
-                form = lister.one_decoder(want.kind)  # here: see `discovery` on types and threads
+                decoder = lister.one_decoder(
+                    want.kind
+                )  # here: see `discovery` on types and threads
+                namespaced = self._discovery.served[want.kind].namespaced
+                space = want.namespace if namespaced else ""
+                form = decode.About(want.kind.name, space, want.name, decoder)
                 crew.submit(want, partial(self._get, want, form))
             for want, outcome in crew.outcomes():
                 del unanswered[want]
@@ -345,7 +350,7 @@ class Live:
         needs_namespace = self._discovery.served[want.kind].namespaced
         return can_be_a_name(want.name) and (can_be_a_name(want.namespace) or not needs_namespace)
 
-    def _get(self, want: Want, form: msgspec.json.Decoder[Any]) -> Any:
+    def _get(self, want: Want, form: decode.About[Any]) -> Any:
         place = want.kind, want.namespace
         if self._refusals.get(place, 0) >= REFUSALS:
             raise Trouble("may not be read (403)", 403)
@@ -353,15 +358,11 @@ class Live:
         accept = lister.METADATA if READINGS[want.kind].metadata_only else JSON
         path = served.path(want.namespace, want.name)
         try:
-            found = self._connection.ask(path, form, accept=accept)
+            return self._connection.ask(path, form, accept=accept)
         except Trouble as trouble:
             if trouble.status == 403:
                 self._refusals[place] = self._refusals.get(place, 0) + 1
             raise
-        space = found.metadata.namespace or ""
-        if (found.metadata.name, space) != (want.name, want.namespace if served.namespaced else ""):
-            raise Trouble("the server answers with another object")
-        return found
 
 
 def _is_gone(read: Read) -> bool:

@@ -6,18 +6,20 @@ Every request that could write carries `dryRun=All`: the server answers it and k
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from gwdoctor.model import Kind, Ref
 from gwdoctor.source import podlogs
 from gwdoctor.source.connection import JSON, Connection, Trouble
-from gwdoctor.source.decode import HEAD
+from gwdoctor.source.decode import HEAD, About, Form, Gone, Head
 from gwdoctor.source.discovery import Discovery
 
 if TYPE_CHECKING:
     from gwdoctor.source import addresses, handshake, probing
+
+T = TypeVar("T")
 
 _APPLY = "application/apply-patch+yaml"
 _PATCH = "application/json-patch+json"
@@ -41,6 +43,10 @@ _OBJECT = msgspec.json.Decoder(_Object)
 TOO_BUSY = (401, 429, 503, 504)
 
 
+def _about(ref: Ref, form: msgspec.json.Decoder[T]) -> About[T]:
+    return About(ref.kind.name, ref.namespace, ref.name, form)
+
+
 class Questions:
     """Questions about single objects, asked of one API server."""
 
@@ -54,7 +60,7 @@ class Questions:
         Raises Trouble where the server does not answer.
         """
         try:
-            found = self._connection.ask(self._path(ref), _OBJECT)
+            found = self._connection.ask(self._path(ref), _about(ref, _OBJECT))
         except Trouble as trouble:
             if trouble.is_genuine and trouble.status in (403, 404):
                 return ()
@@ -81,15 +87,14 @@ class Questions:
     def _refusal(
         self, method: str, ref: Ref, query: Mapping[str, str], body: object, content: str
     ) -> str:
-        path = self._path(ref)
+        path, about = self._path(ref), _about(ref, HEAD)
+        form: Form[Head] = Gone(about) if method == "DELETE" else about
         try:
-            told = self._connection.dry_run(method, path, query, body, HEAD, content=content)
+            self._connection.dry_run(method, path, query, body, form, content=content)
         except Trouble as trouble:
             if trouble.is_genuine and trouble.status not in TOO_BUSY:
                 return str(trouble)
             raise
-        if not told.is_of(ref.kind.name, ref.name) and not (method == "DELETE" and told.is_success):
-            raise Trouble("the server answers with something else")
         return ""
 
     def logs(

@@ -440,7 +440,9 @@ def _places(value: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def test_a_broken_object_that_is_fetched_is_named(proxy: FaultProxy) -> None:
-    proxy.fail("/configmaps/settings", 200, 1, body=b'{"metadata":{"name":"settings"},"data":[]}')
+    head = {"kind": "ConfigMap", "metadata": {"name": "settings", "namespace": FIRST}}
+    body = json.dumps({**head, "data": []}).encode()
+    proxy.fail("/configmaps/settings", 200, ALWAYS, body=body)
     proxy.fail("/configmaps/other", 200, ALWAYS, body=b"{")
 
     with reader(proxy.kubeconfig()) as live:
