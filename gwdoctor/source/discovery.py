@@ -23,6 +23,10 @@ AGGREGATED = (
 )
 
 
+#: In the place of a group's name, where it is told so badly that even this is not known.
+_NAMELESS = "?"
+
+
 @dataclass(frozen=True, slots=True)
 class Served:
     """Where a kind is found."""
@@ -81,8 +85,8 @@ class _Name(msgspec.Struct):
 
 
 class _Group(msgspec.Struct):
-    metadata: _Name = msgspec.field(default_factory=_Name)
-    versions: list[_Version] | None = None
+    metadata: _Name
+    versions: list[_Version]
 
 
 class _Document(msgspec.Struct):
@@ -128,20 +132,21 @@ def _roots(kinds: Iterable[Kind]) -> dict[str, set[str]]:
 
 def _place(kind: Kind, group: _Group | None, silent: Mapping[str, str], found: Discovery) -> None:
     """Sort one kind into what is served, missing, or not to be known."""
+    unknown = silent.get(kind.group) or silent.get(_NAMELESS)
     if group is None:
-        if kind.group in silent:
-            found.gaps.append(Gap(kind=kind, reason=silent[kind.group]))
+        if unknown:
+            found.gaps.append(Gap(kind=kind, reason=unknown))
         else:
             found.missing.add(kind)
         return
     reading = READINGS[kind]
     offered = {
         version.version: resource
-        for version in group.versions or ()
+        for version in group.versions
         for resource in version.resources or ()
         if resource.resource == reading.plural
     }
-    stale = [version.version for version in group.versions or () if version.freshness == "Stale"]
+    stale = [version.version for version in group.versions if version.freshness == "Stale"]
     if not offered:
         if stale:
             reason = f"the server behind the API group {kind.group} ({stale[0]}) does not answer"
@@ -181,11 +186,13 @@ def _told(raw: msgspec.Raw, form: msgspec.json.Decoder[T], silent: dict[str, str
     try:
         return form.decode(raw)
     except msgspec.ValidationError as error:
-        with suppress(msgspec.ValidationError):
-            named = _NAMED.decode(raw)
-            name = named.metadata.name if named.metadata else named.name
-            silent[name] = f"its API group is not told about: {decode.where(error)}"
-        return None
+        reason = f"its API group is not told about: {decode.where(error)}"
+    name = _NAMELESS
+    with suppress(msgspec.ValidationError):
+        named = _NAMED.decode(raw)
+        name = named.metadata.name if named.metadata else named.name or _NAMELESS
+    silent[name] = reason
+    return None
 
 
 # --- servers before 1.26, and proxies that drop the Accept header ------------------------
@@ -196,8 +203,8 @@ class _LegacyVersion(msgspec.Struct):
 
 
 class _LegacyGroup(msgspec.Struct):
-    name: str = ""
-    versions: list[_LegacyVersion] | None = None
+    name: str
+    versions: list[_LegacyVersion]
 
 
 class _LegacyResource(msgspec.Struct):
@@ -224,7 +231,7 @@ def _legacy(
         if group is None or group.name not in members:
             continue
         versions = []
-        for version in group.versions or ():
+        for version in group.versions:
             path = f"{root}/{group.name}/{version.version}".replace("//", "/")
             try:
                 resources = connection.ask(path, _LEGACY_RESOURCES).resources or ()
@@ -279,6 +286,8 @@ _LEGACY_RESOURCES = msgspec.json.Decoder(_LegacyResources)
 
 
 class _Named(msgspec.Struct):
+    """What is left of a group in no form of one."""
+
     metadata: _Name | None = None
     name: str = ""
 

@@ -6,10 +6,14 @@ questions: each ends in time, costs only what it is about, and is told in words.
 
 from __future__ import annotations
 
+import copy
+import json
+import random
 import time
 import tracemalloc
 import zlib
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -18,8 +22,11 @@ from reading_scene import FIRST, SERVICES, read, reader, refs
 from testbed import ControlPlane, FaultProxy
 
 from gwdoctor import kinds
-from gwdoctor.source import connection
+from gwdoctor.kinds import READINGS
+from gwdoctor.source import access, connection, decode, discovery
 from gwdoctor.source.batch import Batch, Want
+from gwdoctor.source.connection import Connection
+from gwdoctor.source.deadline import Deadline
 
 SERVICE_LIST = "^/api/v1/services"
 SETTINGS = f"^/api/v1/namespaces/{FIRST}/configmaps/settings"
@@ -318,3 +325,70 @@ def test_a_404_for_what_the_server_says_it_serves_is_a_gap(proxy: FaultProxy, pa
     proxy.fail(path, 404, ALWAYS)
     batch = read(proxy.kubeconfig(), ASKED, chunk_size=5)
     assert "404" in reason(batch)
+
+
+# --- values of a wrong type in discovery ----------------------------------------------------------
+
+
+class Told:
+    """A connection that has these documents."""
+
+    def __init__(self, documents: dict[str, Any]) -> None:
+        self._documents = documents
+
+    def ask(self, path: str, form: decode.Form[Any], **_: Any) -> Any:
+        body = bytearray(json.dumps(self._documents[path]).encode())
+        return connection._content(connection._Answer(200, {}, body), path, form.decode)
+
+
+def documents(filled: ControlPlane, *, aggregated: bool) -> dict[str, Any]:
+    """What the server tells of itself, in its present form or in that of before 1.26."""
+    if aggregated:
+        found = access.resolve(access.Flags(kubeconfig=str(filled.kubeconfig)))
+        with closing(Connection(found, deadline=Deadline())) as link:
+            return {
+                root: json.loads(link.get(root, accept=discovery.AGGREGATED))
+                for root in ("/api", "/apis")
+            }
+    paths = ["/api", "/apis", "/api/v1"]
+    told = {path: filled.client.request("GET", path).json() for path in paths}
+    ours = {kind.group for kind in READINGS}
+    told["/apis"]["groups"] = [g for g in told["/apis"]["groups"] if g["name"] in ours]
+    for group in told["/apis"]["groups"]:
+        for version in group["versions"]:
+            path = f"/apis/{version['groupVersion']}"
+            told[path] = filled.client.request("GET", path).json()
+    return told
+
+
+def places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Every (container, key) below a value."""
+    pairs = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, inner in list(pairs):
+        yield value, key
+        if isinstance(inner, dict | list):
+            yield from places(inner)
+
+
+@pytest.mark.parametrize("aggregated", [True, False])
+def test_no_type_in_discovery_hides_a_kind_in_silence(
+    filled: ControlPlane, *, aggregated: bool
+) -> None:
+    true = documents(filled, aggregated=aggregated)
+    served = discovery.discover(Told(true), READINGS).served.keys()  # type: ignore[arg-type]
+    assert len(served) > 50
+    choice = random.Random(7)
+    for _ in range(400):
+        told = copy.deepcopy(true)
+        container, key = choice.choice(list(places(told[choice.choice(list(told))])))
+        before = container[key]
+        other: Any = choice.choice([None, 7, True, "", [], {}, [None], {"a": []}, [[]], ["x"]])
+        if type(other) is type(before) or (other is None and isinstance(before, list)):
+            continue  # that would be an answer of the right form, which says something else
+        container[key] = other
+        try:
+            found = discovery.discover(Told(told), READINGS)  # type: ignore[arg-type]
+        except connection.Trouble:
+            continue
+        hidden = served - found.served.keys() - {gap.kind for gap in found.gaps}
+        assert not hidden, (key, before, other)
