@@ -113,6 +113,7 @@ class Connection:
         self._credentials = Credentials(access, time_left=lambda: deadline.left)
         self._proxy = tls.proxy(access, os.environ)
         self._lock = threading.Lock()
+        self._is_closed = False
         self._pool: tuple[str, Any] | None = None  # the certificate it shows, and itself
         if compress is None:  # next to the server, packing takes longer than sending
             host = urlsplit(access.server).hostname or ""
@@ -206,6 +207,7 @@ class Connection:
     def close(self) -> None:
         """Close every connection."""
         with self._lock:
+            self._is_closed = True
             if self._pool is not None:
                 self._pool[1].clear()
                 self._pool = None
@@ -227,7 +229,7 @@ class Connection:
         renewed = False
         pauses = iter(PAUSES)
         while True:
-            if self.deadline.passed:
+            if self.deadline.passed or self._is_closed:  # nobody waits for it any more
                 raise OutOfTime
             proof = self._credentials.proof()
             wait: float | None = None
@@ -309,7 +311,7 @@ class Connection:
                 except BaseException:
                     response.close()  # what is left of it would be taken for the next answer
                     raise
-            if most is None:
+            if most is None and not self._is_closed:
                 response.release_conn()
             else:
                 response.close()
