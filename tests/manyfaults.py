@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from testbed import FaultProxy
@@ -66,3 +69,24 @@ CELLS = [
     *((name, None) for name in FAULTS),
     *((name, 1) for name in (*PASSING, *STAYING)),
 ]
+
+
+@contextmanager
+def somewhere_else() -> Iterator[tuple[str, list[bytes]]]:
+    """An address in clear text where a redirect may lead, and what is said there."""
+    heard: list[bytes] = []
+
+    def listen() -> None:
+        with suppress(OSError):
+            while True:
+                visitor, _ = server.accept()
+                with visitor:
+                    visitor.settimeout(5)
+                    heard.append(visitor.recv(4096))
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        listener = threading.Thread(target=listen, daemon=True)
+        listener.start()
+        yield f"127.0.0.1:{server.getsockname()[1]}", heard
+        server.shutdown(socket.SHUT_RDWR)
+        listener.join(5)

@@ -43,12 +43,23 @@ EVENT: dict[str, Any] = {
 }
 
 
+#: The address of the API server, as it writes it itself where Pods can reach it.
+SLICE: dict[str, Any] = {
+    "apiVersion": "discovery.k8s.io/v1",
+    "kind": "EndpointSlice",
+    "metadata": {"name": "kubernetes", "namespace": "default"},
+    "addressType": "IPv4",
+    "endpoints": [{"addresses": ["192.0.2.1"]}],
+    "ports": [{"name": "https", "port": 6443, "protocol": "TCP"}],
+}
+
+
 @pytest.fixture(scope="module")
 def filled(control_plane: ControlPlane) -> Iterator[ControlPlane]:
     control_plane.forget()
     space = "apiVersion: v1\nkind: Namespace\nmetadata: {name: s3}\n---\n"
     control_plane.apply(space + KONG.replace("argocd.argoproj.io/tracking-id", "example.com/x"))
-    control_plane.apply([*scene.manifests(), EVENT])
+    control_plane.apply([*scene.manifests(), EVENT, SLICE])
     yield control_plane
     control_plane.forget()
 
@@ -402,7 +413,7 @@ def test_the_addresses_of_the_api_server(proxy: FaultProxy, here: Here, fault: s
     done = ran(here, proxy, fault, "manifests", "--api-server", "auto")
 
     assert (done.code, done.out) == (2, "")
-    assert "--api-server auto: " in done.err
+    assert "--api-server auto: Service default/kubernetes cannot be read: " in done.err
 
 
 @pytest.mark.parametrize("fault", ["403", "500", "429 for a while", "truncated", "a web page"])
