@@ -21,6 +21,7 @@ from gwdoctor.owners import owner
 from gwdoctor.remedy import Budget, proven
 from gwdoctor.render import fixes, words
 from gwdoctor.render.fixes import Case
+from gwdoctor.source.connection import Trouble
 
 if TYPE_CHECKING:
     from gwdoctor.source.questions import Questions
@@ -75,7 +76,9 @@ def run(
         talk.warn("there is nothing to fix")
     if any(case.refused for case in cases):
         return Exit.FINDINGS
-    return Exit.INCOMPLETE if report.incomplete else Exit.OK
+    if report.incomplete or any(case.unanswered for case in cases):
+        return Exit.INCOMPLETE
+    return Exit.OK
 
 
 def _form(repair: Repair) -> str:
@@ -152,11 +155,16 @@ def _named(report: Report, name: str) -> list[Finding]:
 
 def _case(finding: Finding, seen: Seen, dry_run: bool) -> Case:
     all_changes = finding.fix.changes if finding.fix else ()
-    questions = seen.questions
-    answers = None
-    if dry_run and questions is not None:
-        answers = {change.ref: _answer(finding, change, questions) for change in all_changes}
-    return Case(finding, dict(_owners(finding, seen)), answers)
+    if not dry_run or seen.questions is None:
+        return Case(finding, dict(_owners(finding, seen)))
+    answers: dict[Ref, str] = {}
+    unanswered: dict[Ref, str] = {}
+    for change in all_changes:
+        try:
+            answers[change.ref] = _answer(finding, change, seen.questions)
+        except Trouble as trouble:
+            unanswered[change.ref] = str(trouble)
+    return Case(finding, dict(_owners(finding, seen)), answers, unanswered)
 
 
 def _owners(finding: Finding, seen: Seen) -> Iterator[tuple[Ref, str]]:
@@ -171,9 +179,19 @@ def _owners(finding: Finding, seen: Seen) -> Iterator[tuple[Ref, str]]:
         resource = seen.picture.cluster.find(ref)
         if resource is None:
             continue
-        managers = seen.questions.managers(ref) if seen.questions is not None else ()
-        if told := owner(resource, managers):
+        managers, problem = _managers(ref, seen.questions)
+        if told := owner(resource, managers) or problem:
             yield ref, told
+
+
+def _managers(ref: Ref, questions: Questions | None) -> tuple[tuple[str, ...], str]:
+    """The field managers of an object, and why they are not known."""
+    if questions is None:
+        return (), ""
+    try:
+        return questions.managers(ref), ""
+    except Trouble as trouble:
+        return (), f"not known: {trouble}"
 
 
 def _answer(finding: Finding, change: Change, questions: Questions) -> str:

@@ -134,7 +134,14 @@ def _servers_there(time: Time, connection: Connection) -> list[tuple[str, int]]:
     )
     wanted = [Want(kind, "default", "kubernetes") for kind in (ENDPOINT_SLICE, SERVICE)]
     with closing(live):
-        found = live.fetch(wanted).resources
+        batch = live.fetch(wanted)
+    if batch.gaps:  # half of the addresses would be worse than none
+        gap = batch.gaps[0]
+        raise Mistake(
+            f"--api-server {AUTO}: {gap.kind.name} default/{gap.name} cannot be read: {gap.reason}; "
+            "name the address, as 10.0.0.1:6443"
+        )
+    found = batch.resources
     servers = []
     for one in found:
         if one.ref.kind == SERVICE:
@@ -146,8 +153,8 @@ def _servers_there(time: Time, connection: Connection) -> list[tuple[str, int]]:
         servers += [_server(f"[{address}]:{port}") for address in addresses for port in ports]
     if not any(one.ref.kind == ENDPOINT_SLICE for one in found):
         raise Mistake(
-            f"--api-server {AUTO}: EndpointSlice default/kubernetes is not there or may not be "
-            "read; name the address, as 10.0.0.1:6443"
+            f"--api-server {AUTO}: EndpointSlice default/kubernetes is not there; "
+            "name the address, as 10.0.0.1:6443"
         )
     return servers
 

@@ -104,6 +104,12 @@ def secret_names(
     talk.notes(seen.notes)
     if seen.picture.incomplete:
         raise Mistake("--secrets named: the deadline (--timeout) came before all was read")
+    unread = {gap.kind.name for gap in seen.picture.batch.gaps if gap.kind != kinds.SECRET}
+    if unread:
+        talk.warn(
+            "--secrets named: not everything could be read, and Secrets that only these point to "
+            f"are left out: {', '.join(sorted(unread))}"
+        )
     return follow.named_secrets(seen.picture.cluster)
 
 

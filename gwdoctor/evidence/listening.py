@@ -11,6 +11,7 @@ from gwdoctor.evidence.writers import Writer, writers
 from gwdoctor.kinds import LogLineView
 from gwdoctor.model import Finding, Resource, Skip
 from gwdoctor.source import podlogs, rights
+from gwdoctor.source.connection import CutOff
 from gwdoctor.source.questions import Questions
 
 #: The check that judges what was heard, and is told where something could not be.
@@ -41,7 +42,12 @@ def listen(
         writer = open_.pop(container)
         if isinstance(outcome, bytearray):
             kept[writer] = pod_logs.lines(outcome, writer.log)
-        elif outcome.status != 404:  # a Pod that has gone has nothing to say any more
+        elif isinstance(outcome, CutOff):
+            kept[writer] = pod_logs.lines(outcome.begun, writer.log)
+            skips.append(_skip(writer, f"the log of a Pod was not read to its end: {outcome}"))
+        elif (
+            outcome.status != 404 or not outcome.is_genuine
+        ):  # a Pod that has gone has nothing to say any more
             skips.append(
                 _skip(writer, f"the log of a Pod cannot be read: {outcome}", outcome.status)
             )

@@ -21,12 +21,13 @@ class Case:
     """A finding, and what was found out about its fix.
 
     `server` says of each changed object why the API server would not take the change, empty where
-    it would; None: it was not asked.
+    it would; None: it was not asked. `unanswered` says why it did not say so.
     """
 
     finding: Finding
     owners: Mapping[Ref, str] = field(default_factory=dict)
     server: Mapping[Ref, str] | None = None
+    unanswered: Mapping[Ref, str] = field(default_factory=dict)
 
     @property
     def changes(self) -> tuple[Change, ...]:
@@ -75,6 +76,8 @@ def _head(case: Case) -> Iterator[str]:
     for ref, refusal in (case.server or {}).items():
         told = f"refuses it: {visible(refusal)}" if refusal else "accepts it (dry run)"
         yield f"# API server, {words.name(ref)}: {told}"
+    for ref, problem in case.unanswered.items():
+        yield f"# API server, {words.name(ref)}: did not say whether it accepts it: {visible(problem)}"
     for ref, owner in case.owners.items():
         yield f"# owner of {words.name(ref)}: {visible(owner)}"
 
@@ -146,7 +149,10 @@ def _document(case: Case) -> dict[str, Any]:
         "owners": [_about(ref, "owner", text) for ref, text in case.owners.items()],
         "server": None
         if case.server is None
-        else [_about(ref, "refusal", text) for ref, text in case.server.items()],
+        else [
+            *(_about(ref, "refusal", text) for ref, text in case.server.items()),
+            *(_about(ref, "unanswered", text) for ref, text in case.unanswered.items()),
+        ],
     }
 
 

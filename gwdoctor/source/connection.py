@@ -10,14 +10,14 @@ import http.client
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
-from gwdoctor.source import tls
+from gwdoctor.source import decode, pace, tls
 from gwdoctor.source.access import Access
 from gwdoctor.source.batch import NoCluster
 from gwdoctor.source.credentials import Credentials, Proof
@@ -28,11 +28,15 @@ from gwdoctor.version import __version__
 if TYPE_CHECKING:
     import ssl
 
+T = TypeVar("T")
+
 JSON = "application/json"
 #: How often a request is repeated that failed for a reason that may pass, and how long after.
 PAUSES = (0.2, 0.8, 2.4)
 #: A server that asks for a longer pause is not waited for.
 LONGEST_PAUSE = 60.0
+#: What somebody says who does not mean it.
+FAR_OFF = 86_400.0
 CONNECT_SECONDS = 10.0
 #: A server that sends nothing for so long is given up, where --request-timeout says no other.
 SILENCE_SECONDS = 30.0
@@ -43,11 +47,16 @@ _MAY_PASS = frozenset({429, 500, 502, 503, 504})
 
 
 class Trouble(Exception):
-    """A request that failed for good. `status` is 0 where no answer came."""
+    """A request that failed for good.
 
-    def __init__(self, reason: str, status: int = 0) -> None:
+    `status` is 0 where no answer came. `is_genuine`: the API server itself says so; a 404 of
+    somebody on the way to it does not mean that something is not there.
+    """
+
+    def __init__(self, reason: str, status: int = 0, *, is_genuine: bool = False) -> None:
         super().__init__(reason)
         self.status = status
+        self.is_genuine = is_genuine
 
 
 class OutOfTime(Trouble):
@@ -55,6 +64,14 @@ class OutOfTime(Trouble):
 
     def __init__(self) -> None:
         super().__init__("the deadline of the run (--timeout) came first")
+
+
+class CutOff(Trouble):
+    """An answer that was read as far as it came."""
+
+    def __init__(self, reason: str, begun: bytearray) -> None:
+        super().__init__(reason)
+        self.begun = begun
 
 
 @dataclass(slots=True)
@@ -91,11 +108,12 @@ class Connection:
         self.access = access
         self.deadline = deadline
         self.traffic = Traffic()
-        self._request_timeout = request_timeout
+        self.request_timeout = request_timeout
         self._connections = connections
         self._credentials = Credentials(access, time_left=lambda: deadline.left)
         self._proxy = tls.proxy(access, os.environ)
         self._lock = threading.Lock()
+        self._is_closed = False
         self._pool: tuple[str, Any] | None = None  # the certificate it shows, and itself
         if compress is None:  # next to the server, packing takes longer than sending
             host = urlsplit(access.server).hostname or ""
@@ -106,12 +124,24 @@ class Connection:
         self, path: str, query: Mapping[str, str] | None = None, *, accept: str = JSON
     ) -> bytearray:
         """The body of the answer. Raises Trouble, and NoCluster where we cannot log in."""
-        return self._patiently("GET", path, query or {}, {"Accept": accept}, None)
+        return self._patiently("GET", path, query or {}, {"Accept": accept}, None, _as_it_is)
+
+    def ask(
+        self,
+        path: str,
+        form: decode.Form[T],
+        query: Mapping[str, str] | None = None,
+        *,
+        accept: str = JSON,
+    ) -> T:
+        """The answer, decoded. Also raises Trouble where it has another form than this."""
+        return self._patiently("GET", path, query or {}, {"Accept": accept}, None, form.decode)
 
     def taste(self, path: str, query: Mapping[str, str], *, most: int, seconds: float) -> bytearray:
         """The beginning of an answer that may not end: so many bytes, what came in so many seconds.
 
-        Asked once, without patience. Raises Trouble where nothing came.
+        Asked once, without patience. Raises Trouble where nothing came, and CutOff where the end
+        is missing.
         """
         if self.deadline.passed:
             raise OutOfTime
@@ -125,13 +155,14 @@ class Connection:
         except _MayPass as failure:
             raise Trouble(str(failure)) from None
         if answer.status != 200:
-            raise Trouble(_reason(answer), answer.status)
+            raise _refusal(answer)
         return answer.body
 
-    def post(self, path: str, body: object) -> bytearray:
+    def post(self, path: str, body: object, form: decode.Form[T]) -> T:
         """The answer to a question that is asked by POST: a review. Nothing is ever written."""
         headers = {"Accept": JSON, "Content-Type": JSON}
-        return self._patiently("POST", path, {}, headers, msgspec.json.encode(body))
+        data = msgspec.json.encode(body)
+        return self._patiently("POST", path, {}, headers, data, form.decode)
 
     def dry_run(
         self,
@@ -139,11 +170,12 @@ class Connection:
         path: str,
         query: Mapping[str, str],
         body: object,
+        form: decode.Form[T],
         *,
         content: str = JSON,
-    ) -> bytearray:
+    ) -> T:
         """The answer to a change that is asked for and not made: always with `dryRun=All`."""
-        return self.write(method, path, {**query, "dryRun": "All"}, body, content=content)
+        return self.write(method, path, {**query, "dryRun": "All"}, body, form, content=content)
 
     def way(self) -> Way:
         """How to get to the server by a protocol of one's own, as the same user."""
@@ -163,17 +195,19 @@ class Connection:
         path: str,
         query: Mapping[str, str],
         body: object,
+        form: decode.Form[T],
         *,
         content: str = JSON,
-    ) -> bytearray:
+    ) -> T:
         """The answer to a change that is made. Only `keeping` asks so, which writes reports."""
         headers = {"Accept": JSON, "Content-Type": content}
         data = None if body is None else msgspec.json.encode(body)
-        return self._patiently(method, path, query, headers, data)
+        return self._patiently(method, path, query, headers, data, form.decode)
 
     def close(self) -> None:
         """Close every connection."""
         with self._lock:
+            self._is_closed = True
             if self._pool is not None:
                 self._pool[1].clear()
                 self._pool = None
@@ -187,25 +221,27 @@ class Connection:
         query: Mapping[str, str],
         headers: Mapping[str, str],
         body: bytes | None,
-    ) -> bytearray:
+        read: Callable[[bytearray], T],
+    ) -> T:
+        """What is read of the answer. One that is no JSON was harmed on its way: it is asked again."""
         url = f"{self.access.server}{path}" + (f"?{urlencode(query)}" if query else "")
         encoding = self._encoding
         renewed = False
         pauses = iter(PAUSES)
         while True:
-            if self.deadline.passed:
+            if self.deadline.passed or self._is_closed:  # nobody waits for it any more
                 raise OutOfTime
             proof = self._credentials.proof()
             wait: float | None = None
             try:
                 answer = self._once(method, url, headers, body, proof, encoding)
+                if answer.status in (200, 201):
+                    return _content(answer, path, read)
             except _MayPass as failure:
                 trouble = Trouble(str(failure))
                 encoding = ""  # a body that could not be unpacked is asked for plain
             else:
-                if answer.status == 200 or answer.status == 201:
-                    return answer.body
-                trouble = Trouble(_reason(answer), answer.status)
+                trouble = _refusal(answer)
                 if answer.status == 401 and not renewed:
                     renewed = True
                     if self._credentials.renewed(proof):
@@ -222,7 +258,8 @@ class Connection:
         if self.deadline.left < 1 <= seconds:
             raise OutOfTime
         if seconds >= min(self.deadline.left, LONGEST_PAUSE):
-            raise Trouble(f"{trouble}; it asks to come again in {seconds:g} s", trouble.status)
+            when = f"in {seconds:.0f} s" if seconds < FAR_OFF else "another day"
+            raise Trouble(f"{trouble}; it asks to come again {when}", trouble.status)
         self._count(repeated=1)
         time.sleep(seconds)
 
@@ -249,37 +286,41 @@ class Connection:
         """One request. With `most` the answer may be cut off after so many bytes, or at the limit."""
         import urllib3
 
-        limit = limit or self.deadline.capped(self._request_timeout)
-        silence = self._request_timeout or SILENCE_SECONDS
+        limit = limit or self.deadline.capped(self.request_timeout)
+        silence = self.request_timeout or SILENCE_SECONDS
         self._count(requests=1)
         try:
-            response = self._pool_for(proof).request(
-                method,
-                url,
-                body=body,
-                headers=self._headers(headers, proof, encoding),
-                timeout=urllib3.Timeout(
-                    connect=min(CONNECT_SECONDS, limit.left), read=min(silence, limit.left)
-                ),
-                preload_content=False,
-                retries=False,
-                redirect=False,
-            )
-            try:
-                if most is None:
-                    content = _body(response, limit)
-                else:
-                    content = _beginning(response, limit, most)
-            except BaseException:
-                response.close()  # what is left of the body would be taken for the next answer
-                raise
-            if most is None:
+            with pace.within(limit, silence):
+                response = self._pool_for(proof).request(
+                    method,
+                    url,
+                    body=body,
+                    headers=self._headers(headers, proof, encoding),
+                    timeout=urllib3.Timeout(
+                        connect=min(CONNECT_SECONDS, limit.left), read=min(silence, limit.left)
+                    ),
+                    preload_content=False,
+                    retries=False,
+                    redirect=False,
+                )
+                try:
+                    if most is None:
+                        content = _body(response, limit)
+                    else:
+                        content = _beginning(response, limit, most)
+                except BaseException:
+                    response.close()  # what is left of it would be taken for the next answer
+                    raise
+            if most is None and not self._is_closed:
                 response.release_conn()
             else:
                 response.close()
         except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
             if self.deadline.passed:
                 raise OutOfTime from None
+            if most is None and limit.passed:
+                took = f"{limit.seconds:g} s (--request-timeout)"
+                raise _MayPass(f"the answer was not there in full after {took}") from None
             raise self._told(error) from None
         except ValueError as error:  # a header or URL that http.client will not send
             raise Trouble(f"{self.access.server} cannot be asked: {error}") from None
@@ -406,23 +447,45 @@ def _body(response: Any, limit: Deadline) -> bytearray:
 
 
 def _beginning(response: Any, limit: Deadline, most: int) -> bytearray:
-    """What comes of a body before the limits; a silence ends it, where something came before."""
+    """What comes of a body before the limits."""
     import urllib3
 
     body = bytearray()
     try:
-        while len(body) < most and not limit.passed:
+        while len(body) < most:
+            if limit.passed:
+                raise TimeoutError
             piece = response.read1(min(_PIECE, most - len(body)))
             if not piece:
                 break
             body += piece
-    except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError):
-        if not body:
+    except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
+        if not body or response.status != 200:
             raise
+        late = isinstance(error, TimeoutError | urllib3.exceptions.ReadTimeoutError)
+        raise CutOff("the rest did not come in time" if late else "it broke off", body) from None
     return body
 
 
+def _as_it_is(body: bytearray) -> bytearray:
+    return body
+
+
+def _content(answer: _Answer, path: str, read: Callable[[bytearray], T]) -> T:
+    try:
+        return read(answer.body)
+    except msgspec.ValidationError as error:
+        raise Trouble(f"cannot be read: {decode.where(error)}") from None
+    except decode.UNREADABLE:
+        if decode.is_web_page(answer.body):
+            raise Trouble(f"what answers at {path} is no API server: a web page") from None
+        raise _MayPass("the answer is broken JSON") from None
+    except decode.OtherAnswer:
+        raise _MayPass("the server answers with something else") from None
+
+
 class _Status(msgspec.Struct):
+    kind: str = ""
     message: str = ""
     reason: str = ""
 
@@ -430,18 +493,24 @@ class _Status(msgspec.Struct):
 _STATUS = msgspec.json.Decoder(_Status)  # worked out before threads use it: see `discovery`
 
 
-def _reason(answer: _Answer) -> str:
+def _refusal(answer: _Answer) -> Trouble:
     """The server's own words, on one line."""
     try:
         told = _STATUS.decode(answer.body)
-        words = told.message or told.reason
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        words = ""
+    except decode.UNREADABLE:
+        told = _Status()
     phrase = http.client.responses.get(answer.status, "")
-    words = _plain(words)[:300] or phrase
+    words = _plain(told.message or told.reason)[:300] or phrase
     if 300 <= answer.status < 400:
         words = "it sends us elsewhere, as a login page does"
-    return f"the server answers {answer.status}: {words}" if words else f"answers {answer.status}"
+    elif decode.is_web_page(answer.body):
+        words = f"{words}, in a web page that is none of the API server's"
+    reason = f"the server answers {answer.status}: {words}" if words else f"answers {answer.status}"
+    return Trouble(
+        reason,
+        answer.status,
+        is_genuine=told.kind == "Status",
+    )
 
 
 def _plain(error: object) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from sys import intern
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -14,6 +15,12 @@ from gwdoctor.model import Kind, Metadata, Ref, Resource
 from gwdoctor.source import secrets
 
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+#: What a decoder raises over bytes that are no JSON.
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class BadObject(ValueError):
@@ -119,3 +126,71 @@ def where(error: msgspec.ValidationError) -> str:
     text, _, path = str(error).partition(" - at `$")
     place = path.rstrip("`").replace("[...]", ".*").lstrip(".")
     return f"{place}: {text}" if place else text
+
+
+def is_web_page(body: bytes | bytearray) -> bool:
+    """Whether it is what a proxy or a login says in the server's place."""
+    return body.lstrip()[:1] == b"<"
+
+
+class OtherAnswer(Exception):
+    """An answer to another question: somebody on the way has mixed them up, or harmed it."""
+
+
+class _Place(msgspec.Struct):
+    name: str = ""
+    namespace: str | None = None
+
+
+class Head(msgspec.Struct):
+    """The beginning of an object, or a Status."""
+
+    kind: str = ""
+    metadata: _Place = msgspec.field(default_factory=_Place)
+    status: Any = None
+
+
+HEAD = msgspec.json.Decoder(Head)
+
+
+class Form(Protocol[T_co]):
+    """What reads an answer: a decoder of msgspec, or one of these."""
+
+    def decode(self, body: bytearray, /) -> T_co:
+        """Raises what is UNREADABLE, or OtherAnswer."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class About(Generic[T]):
+    """Reads the answer to a question about one object, and no other."""
+
+    kind: str
+    namespace: str
+    name: str
+    form: msgspec.json.Decoder[T]
+
+    def decode(self, body: bytearray, /) -> T:
+        """As its form has it. Raises OtherAnswer for what is about another."""
+        head = HEAD.decode(body)
+        asked = self.namespace, self.name
+        if (head.metadata.namespace or "", head.metadata.name) != asked or head.kind not in (
+            self.kind,
+            "PartialObjectMetadata",
+        ):
+            raise OtherAnswer
+        return self.form.decode(body)
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """Reads what the server says of an object that it has deleted: the object, or Success."""
+
+    about: About[Head]
+
+    def decode(self, body: bytearray, /) -> Head:
+        """As About does."""
+        head = HEAD.decode(body)
+        if (head.kind, head.status) == ("Status", "Success"):
+            return head
+        return self.about.decode(body)

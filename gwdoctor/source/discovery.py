@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypeVar
 from urllib.parse import quote
 
 import msgspec
 
 from gwdoctor.kinds import READINGS
 from gwdoctor.model import Gap, Kind
+from gwdoctor.source import decode
 from gwdoctor.source.connection import JSON, Connection, OutOfTime, Trouble
+
+T = TypeVar("T")
 
 AGGREGATED = (
     f"{JSON};g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,"
     f"{JSON};g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,{JSON}"
 )
+
+
+#: In the place of a group's name, where it is told so badly that even this is not known.
+_NAMELESS = "?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +57,9 @@ class Discovery:
     served: dict[Kind, Served] = field(default_factory=dict)
     missing: set[Kind] = field(default_factory=set)
     gaps: list[Gap] = field(default_factory=list)
-    #: where discovery is forbidden: the versions to try when the first is not there
+    #: where discovery is forbidden: the kinds of which nobody says that they are there, and the
+    #: versions to try when the first is not
+    guessed: set[Kind] = field(default_factory=set)
     untried: dict[Kind, list[str]] = field(default_factory=dict)
 
 
@@ -61,12 +71,12 @@ class _Resource(msgspec.Struct, rename="camel"):
     resource: str = ""
     response_kind: _ResourceKind | None = None
     scope: str = ""
-    verbs: list[str] = []
+    verbs: list[str] | None = None
 
 
 class _Version(msgspec.Struct):
     version: str = ""
-    resources: list[_Resource] = []
+    resources: list[_Resource] | None = None
     freshness: str = "Current"
 
 
@@ -75,13 +85,17 @@ class _Name(msgspec.Struct):
 
 
 class _Group(msgspec.Struct):
-    metadata: _Name = msgspec.field(default_factory=_Name)
-    versions: list[_Version] = []
+    metadata: _Name
+    versions: list[_Version]
 
 
-class _Groups(msgspec.Struct):
+class _Document(msgspec.Struct):
+    """What stands at a root: groups with all that they have, or (`groups`, `versions`) names only."""
+
     kind: str = ""
-    items: list[_Group] = []
+    items: list[msgspec.Raw] | None = None
+    groups: list[msgspec.Raw] | None = None
+    versions: list[str] | None = None
 
 
 def discover(connection: Connection, kinds: Iterable[Kind]) -> Discovery:
@@ -118,9 +132,10 @@ def _roots(kinds: Iterable[Kind]) -> dict[str, set[str]]:
 
 def _place(kind: Kind, group: _Group | None, silent: Mapping[str, str], found: Discovery) -> None:
     """Sort one kind into what is served, missing, or not to be known."""
+    unknown = silent.get(kind.group) or silent.get(_NAMELESS)
     if group is None:
-        if kind.group in silent:
-            found.gaps.append(Gap(kind=kind, reason=silent[kind.group]))
+        if unknown:
+            found.gaps.append(Gap(kind=kind, reason=unknown))
         else:
             found.missing.add(kind)
         return
@@ -128,7 +143,7 @@ def _place(kind: Kind, group: _Group | None, silent: Mapping[str, str], found: D
     offered = {
         version.version: resource
         for version in group.versions
-        for resource in version.resources
+        for resource in version.resources or ()
         if resource.resource == reading.plural
     }
     stale = [version.version for version in group.versions if version.freshness == "Stale"]
@@ -136,11 +151,13 @@ def _place(kind: Kind, group: _Group | None, silent: Mapping[str, str], found: D
         if stale:
             reason = f"the server behind the API group {kind.group} ({stale[0]}) does not answer"
             found.gaps.append(Gap(kind=kind, reason=reason))
+        elif kind.group in silent:  # perhaps it is of the version that is not told about
+            found.gaps.append(Gap(kind=kind, reason=silent[kind.group]))
         else:
             found.missing.add(kind)
         return
     version = next((v for v in reading.versions if v in offered), next(iter(offered)))
-    if "list" not in offered[version].verbs:
+    if "list" not in (offered[version].verbs or ()):
         found.gaps.append(Gap(kind=kind, reason="the server does not let it be listed"))
         return
     root = f"/apis/{kind.group}/{version}" if kind.group else f"/api/{version}"
@@ -151,11 +168,31 @@ def _place(kind: Kind, group: _Group | None, silent: Mapping[str, str], found: D
 def _groups(
     connection: Connection, root: str, members: set[str], silent: dict[str, str]
 ) -> dict[str, _Group]:
-    body = connection.get(root, accept=AGGREGATED)
-    document = _read(body, _Groups, root)
+    document = connection.ask(root, _DOCUMENT, accept=AGGREGATED)
     if document.kind == "APIGroupDiscoveryList":
-        return {group.metadata.name: group for group in document.items}
-    return dict(_legacy(connection, root, body, members, silent))
+        told = (_told(raw, _GROUP, silent) for raw in document.items or ())
+        groups = {group.metadata.name: group for group in told if group is not None}
+    elif document.kind not in ("APIGroupList", "APIVersions"):
+        raise Trouble(f"what answers at {root} is no API server")
+    else:
+        groups = dict(_legacy(connection, root, document, members, silent))
+    if members.isdisjoint(groups) and members.isdisjoint(silent):
+        raise Trouble(f"what answers at {root} is no API server")
+    return groups
+
+
+def _told(raw: msgspec.Raw, form: msgspec.json.Decoder[T], silent: dict[str, str]) -> T | None:
+    """One group; of one that is told in no form of a group, only that it is there."""
+    try:
+        return form.decode(raw)
+    except msgspec.ValidationError as error:
+        reason = f"its API group is not told about: {decode.where(error)}"
+    name = _NAMELESS
+    with suppress(msgspec.ValidationError):
+        named = _NAMED.decode(raw)
+        name = named.metadata.name if named.metadata else named.name or _NAMELESS
+    silent[name] = reason
+    return None
 
 
 # --- servers before 1.26, and proxies that drop the Accept header ------------------------
@@ -166,39 +203,38 @@ class _LegacyVersion(msgspec.Struct):
 
 
 class _LegacyGroup(msgspec.Struct):
-    name: str = ""
-    versions: list[_LegacyVersion] = []
-
-
-class _LegacyGroups(msgspec.Struct):
-    groups: list[_LegacyGroup] = []
-    versions: list[str] = []
+    name: str
+    versions: list[_LegacyVersion]
 
 
 class _LegacyResource(msgspec.Struct):
     name: str = ""
     kind: str = ""
     namespaced: bool = True
-    verbs: list[str] = []
+    verbs: list[str] | None = None
 
 
 class _LegacyResources(msgspec.Struct):
-    resources: list[_LegacyResource] = []
+    resources: list[_LegacyResource] | None
 
 
 def _legacy(
-    connection: Connection, root: str, body: bytearray, members: set[str], silent: dict[str, str]
+    connection: Connection,
+    root: str,
+    document: _Document,
+    members: set[str],
+    silent: dict[str, str],
 ) -> Iterator[tuple[str, _Group]]:
-    document = _read(body, _LegacyGroups, root)
-    core = _LegacyGroup("", [_LegacyVersion(version) for version in document.versions])
-    for group in [core] if root == "/api" else document.groups:
-        if group.name not in members:
+    core = _LegacyGroup("", [_LegacyVersion(version) for version in document.versions or ()])
+    told = (_told(raw, _LEGACY_GROUP, silent) for raw in document.groups or ())
+    for group in [core] if root == "/api" else told:
+        if group is None or group.name not in members:
             continue
         versions = []
         for version in group.versions:
             path = f"{root}/{group.name}/{version.version}".replace("//", "/")
             try:
-                resources = _read(connection.get(path), _LegacyResources, path).resources
+                resources = connection.ask(path, _LEGACY_RESOURCES).resources or ()
             except OutOfTime:
                 raise
             except Trouble as trouble:
@@ -237,16 +273,23 @@ def _guess(kind: Kind, found: Discovery, version: str, *others: str) -> None:
     reading = READINGS[kind]
     root = f"/apis/{kind.group}/{version}" if kind.group else f"/api/{version}"
     found.served[kind] = Served(version, reading.plural, root, reading.namespaced)
+    found.guessed.add(kind)
     found.untried[kind] = list(others)
-
-
-def _read(body: bytearray, form: type[Any], path: str) -> Any:
-    try:
-        return msgspec.json.decode(body, type=form)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise Trouble(f"what answers at {path} is no API server") from None
 
 
 #: msgspec works a type out when it first meets it, and threads that do so at once may crash it
 #: (0.22, json_decode_struct_map_inner): the main thread does it here, before there are others.
-_WORKED_OUT = tuple(map(msgspec.json.Decoder, (_Groups, _LegacyGroups, _LegacyResources)))
+_DOCUMENT = msgspec.json.Decoder(_Document)
+_GROUP = msgspec.json.Decoder(_Group)
+_LEGACY_GROUP = msgspec.json.Decoder(_LegacyGroup)
+_LEGACY_RESOURCES = msgspec.json.Decoder(_LegacyResources)
+
+
+class _Named(msgspec.Struct):
+    """What is left of a group in no form of one."""
+
+    metadata: _Name | None = None
+    name: str = ""
+
+
+_NAMED = msgspec.json.Decoder(_Named)

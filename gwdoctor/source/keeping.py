@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Required, TypedDict
 from urllib.parse import quote
 
 import msgspec
@@ -11,6 +11,7 @@ import msgspec
 from gwdoctor.source.access import Access
 from gwdoctor.source.connection import Connection, Trouble
 from gwdoctor.source.deadline import Deadline
+from gwdoctor.source.decode import HEAD, About, Gone, Head
 
 Manifest = dict[str, Any]
 
@@ -28,17 +29,54 @@ WRITTEN = {
 }
 
 
+class _Metadata(TypedDict, total=False):
+    name: Required[str]
+    namespace: str
+    uid: str
+    annotations: dict[str, str] | None
+
+
+class _Result(TypedDict, total=False):
+    policy: str
+    severity: str
+    properties: dict[str, str] | None
+
+
+class _Report(TypedDict, total=False):
+    """What the next run needs of a report, in either of its forms."""
+
+    metadata: Required[_Metadata]
+    binaryData: dict[str, str] | None
+    results: list[_Result] | None
+
+
+class _PageMetadata(msgspec.Struct):
+    token: str = msgspec.field(name="continue", default="")
+
+
 class _Page(msgspec.Struct):
-    items: list[Manifest] = []
-    metadata: dict[str, Any] = {}
+    kind: str
+    items: list[_Report] | None
+    metadata: _PageMetadata = msgspec.field(default_factory=_PageMetadata)
+
+
+class _Resources(msgspec.Struct):
+    resources: list[msgspec.Raw]
+
+
+_REPORT = msgspec.json.Decoder(_Report)
+_PAGE = msgspec.json.Decoder(_Page)
+_RESOURCES = msgspec.json.Decoder(_Resources)
 
 
 class Keeper:
     """Reads and writes reports in one cluster. Raises Trouble where the server refuses."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, *, request_timeout: float | None = None) -> None:
         self.home = access.namespace
-        self._connection = Connection(access, deadline=Deadline(SECONDS), connections=2)
+        self._connection = Connection(
+            access, deadline=Deadline(SECONDS), request_timeout=request_timeout, connections=2
+        )
 
     def close(self) -> None:
         """Close the connections."""
@@ -47,9 +85,9 @@ class Keeper:
     def serves(self, api_version: str) -> bool:
         """Whether the server knows an API."""
         try:
-            self._connection.get(f"/apis/{api_version}")
+            self._connection.ask(f"/apis/{api_version}", _RESOURCES)
         except Trouble as trouble:
-            if trouble.status == 404:
+            if trouble.status == 404:  # in no form: servers say it in plain text
                 return False
             raise
         return True
@@ -57,51 +95,67 @@ class Keeper:
     def get(self, api_version: str, kind: str, namespace: str, name: str) -> Manifest | None:
         """A report that is there; None if there is none."""
         try:
-            body = self._connection.get(_path(api_version, kind, namespace, name))
+            path = _path(api_version, kind, namespace, name)
+            found = self._connection.ask(path, About(kind, namespace, name, _REPORT))
+            return {**found}
         except Trouble as trouble:
-            if trouble.status == 404:
-                return None
-            raise
-        found: Manifest = _decoded(body, dict)
-        return found
+            _confirm_absent(trouble)
+            return None
 
     def reports(self, api_version: str, kind: str, namespace: str, labels: str) -> list[Manifest]:
         """The reports that carry these labels; without a namespace, in all of them."""
         found: list[Manifest] = []
         query = {"labelSelector": labels, "limit": "50"}
         while True:
-            page: _Page = _decoded(
-                self._connection.get(_path(api_version, kind, namespace), query), _Page
-            )
-            found += page.items
-            token = page.metadata.get("continue")
+            page = self._connection.ask(_path(api_version, kind, namespace), _PAGE, query)
+            if page.kind != f"{kind}List":
+                raise Trouble("the server answers with something else")
+            found += map(dict, page.items or ())
+            token = page.metadata.token
             if not token:
                 return found
-            query["continue"] = str(token)
+            if token == query.get("continue"):
+                raise Trouble("the list never ends: a page leads back to itself")
+            query["continue"] = token
 
     def apply(self, manifest: Manifest) -> None:
         """Write a report as a whole, by server-side apply."""
         query = {"fieldManager": FIELD_MANAGER, "force": "true"}
-        self._connection.write("PATCH", _path_of(manifest), query, manifest, content=_APPLY)
+        path, form = _path_of(manifest), _about(manifest)
+        self._connection.write("PATCH", path, query, manifest, form, content=_APPLY)
 
     def delete(self, manifest: Mapping[str, Any]) -> None:
         """Take away a report that is out of date."""
         try:
-            self._connection.write("DELETE", _path_of(manifest), {}, None)
+            form = Gone(_about(manifest))
+            self._connection.write("DELETE", _path_of(manifest), {}, None, form)
         except Trouble as trouble:
-            if trouble.status != 404:
-                raise
+            _confirm_absent(trouble)
 
     def owner(self, cron_job: str) -> Manifest:
         """A reference to the CronJob, so that its reports go when it goes."""
         path = f"/apis/batch/v1/namespaces/{quote(self.home, '')}/cronjobs/{quote(cron_job, '')}"
-        metadata = _decoded(self._connection.get(path), dict).get("metadata", {})
+        form = About("CronJob", self.home, cron_job, _REPORT)
+        metadata = self._connection.ask(path, form)["metadata"]
+        if not metadata.get("uid"):
+            raise Trouble("it has no uid")
         return {
             "apiVersion": "batch/v1",
             "kind": "CronJob",
             "name": cron_job,
-            "uid": str(metadata.get("uid", "")),
+            "uid": metadata["uid"],
         }
+
+
+def _about(manifest: Mapping[str, Any]) -> About[Head]:
+    metadata = manifest["metadata"]
+    return About(manifest["kind"], metadata.get("namespace", ""), metadata["name"], HEAD)
+
+
+def _confirm_absent(trouble: Trouble) -> None:
+    """That it is not there; else raises what is the matter."""
+    if trouble.status != 404 or not trouble.is_genuine:
+        raise trouble
 
 
 def _path(api_version: str, kind: str, namespace: str, name: str = "") -> str:
@@ -115,10 +169,3 @@ def _path_of(manifest: Mapping[str, Any]) -> str:
     metadata = manifest["metadata"]
     namespace, name = metadata.get("namespace", ""), metadata["name"]
     return _path(manifest["apiVersion"], manifest["kind"], namespace, name)
-
-
-def _decoded(body: bytearray, form: Any) -> Any:
-    try:
-        return msgspec.json.decode(body, type=form)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise Trouble("the answer is broken JSON") from None

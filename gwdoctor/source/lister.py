@@ -167,6 +167,8 @@ def _fetch(
         accept=METADATA_LIST if reading.metadata_only else JSON,
     )
     token = _token(body)
+    if token and token == page.token:
+        raise Trouble("the list never ends: a page leads back to itself")
     if token:
         ask(replace(page, token=token, number=page.number + 1))
     return _Content(body, is_last=not token)
@@ -188,12 +190,11 @@ _HEAD = msgspec.json.Decoder(_Head)  # worked out before threads use it: see `di
 
 class _List(msgspec.Struct, Generic[V]):
     kind: str = ""
+    apiVersion: str = ""  # noqa: N815
     items: list[V] | None = None
 
 
 _RAW = msgspec.json.Decoder(_List[msgspec.Raw])
-#: What a decoder raises over bytes that are no JSON.
-UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 @cache
@@ -202,13 +203,9 @@ def _decoder(kind: Kind) -> msgspec.json.Decoder[Any]:
 
 
 @cache
-def _one_decoder(kind: Kind) -> msgspec.json.Decoder[Any]:
+def one_decoder(kind: Kind) -> msgspec.json.Decoder[Any]:
+    """What decodes one object, as far as it is read."""
     return msgspec.json.Decoder(decode.wire_type(kind))
-
-
-def decode_one(kind: Kind, body: bytearray | msgspec.Raw) -> Any:
-    """One object, as far as it is read. Raises ValidationError for one of a wrong form."""
-    return _one_decoder(kind).decode(body)
 
 
 def _token(body: bytearray) -> str:
@@ -224,12 +221,12 @@ def _token(body: bytearray) -> str:
     if head:
         found = _CONTINUE.search(head)
         if found:
-            return found[1].decode()
+            return found[1].decode("ascii", "replace")
         if b'"continue"' not in head:
             return ""
     try:
         return _HEAD.decode(body).metadata.token
-    except UNREADABLE:
+    except decode.UNREADABLE:
         return ""  # decode_page will see that this page is broken
 
 
@@ -243,10 +240,12 @@ def decode_page(read: Read, body: bytearray) -> None:
         except msgspec.ValidationError:
             page = _RAW.decode(body)
             items = tuple(_one_by_one(read, page.items or ()))
-    except UNREADABLE:
-        raise Trouble("a page of the list is broken JSON", NO_LIST) from None
-    if not page.kind.endswith("List"):
-        raise Trouble("the server answers with something else than a list", NO_LIST)
+    except decode.UNREADABLE:
+        what = "a web page, and no list" if decode.is_web_page(body) else "broken JSON"
+        raise Trouble(f"a page of the list is {what}", NO_LIST) from None
+    if not _is_list_of(kind, page):
+        plural = READINGS[kind].plural
+        raise Trouble(f"the server answers with something else than a list of {plural}", NO_LIST)
     read.bytes += len(body)
     may_hold_key = privatekeys.may_be_in(body)
     for item in items:
@@ -256,11 +255,19 @@ def decode_page(read: Read, body: bytearray) -> None:
             read.resources.append(decode.resource(kind, version, item, may_hold_key=may_hold_key))
 
 
+def _is_list_of(kind: Kind, page: Any) -> bool:
+    """Whether it is the answer to our question, and not one that somebody on the way mixed up."""
+    if READINGS[kind].metadata_only and page.kind == "PartialObjectMetadataList":
+        return True
+    group = page.apiVersion.rpartition("/")[0]
+    return bool(page.kind == f"{kind.name}List" and group == kind.group)
+
+
 def _one_by_one(read: Read, raw_items: Iterable[msgspec.Raw]) -> Iterator[Any]:
     kind = read.listing.kind
     for raw in raw_items:
         try:
-            yield decode_one(kind, raw)
+            yield one_decoder(kind).decode(raw)
         except msgspec.ValidationError as error:
             read.gaps.append(broken(kind, raw, error))
 

@@ -135,7 +135,7 @@ class Live:
 
     def keeper(self) -> Keeper:
         """What writes reports here; to be closed."""
-        return Keeper(self._connection.access)
+        return Keeper(self._connection.access, request_timeout=self._connection.request_timeout)
 
     # --- meeting the server --------------------------------------------------------------
 
@@ -176,14 +176,15 @@ class Live:
         if not can_be_a_name(name):
             raise NoCluster(f"{name!r} is no name of a namespace")
         try:
-            body = self._connection.get(f"/api/v1/namespaces/{quote(name)}", accept=lister.METADATA)
+            path = f"/api/v1/namespaces/{quote(name)}"
+            form = decode.About("Namespace", "", name, _NAMESPACE)
+            found = self._connection.ask(path, form, accept=lister.METADATA)
         except Trouble as trouble:
-            if trouble.status == 404:
+            if trouble.status == 404 and trouble.is_genuine:
                 server = self._connection.access.server
                 raise NoCluster(f"namespace {name!r} does not exist in {server}") from None
             return  # it may not be ours to see: a role in it is enough to read what is there
-        decoded = _METADATA_ONLY.decode(body)
-        self._known_namespaces[name] = decode.resource(kinds.NAMESPACE, "v1", decoded)
+        self._known_namespaces[name] = decode.resource(kinds.NAMESPACE, "v1", found)
 
     # --- Source --------------------------------------------------------------------------
 
@@ -296,7 +297,7 @@ class Live:
                 continue
             if trouble is None or isinstance(trouble, OutOfTime):
                 trouble, incomplete = OutOfTime(), True
-            if trouble.status == 404:
+            if trouble.status == 404 and read.listing.kind in self._discovery.guessed:
                 missing.add(read.listing.kind)
             elif not self._is_too_wide(read.listing):
                 gaps.append(_gap(read.listing, trouble, claimed=not self._is_outside(read.listing)))
@@ -316,20 +317,21 @@ class Live:
         possible = [want for want in wants if self._can_exist(want)]
         absent.update(Ref(w.kind, w.namespace, w.name) for w in set(wants).difference(possible))
         unanswered = dict.fromkeys(possible)
-        with Crew[Want, bytearray](self._connections, self.deadline) as crew:
+        with Crew[Want, Any](self._connections, self.deadline) as crew:
             for want in possible:
-                crew.submit(want, partial(self._get, want))
+                decoder = lister.one_decoder(
+                    want.kind
+                )  # here: see `discovery` on types and threads
+                namespaced = self._discovery.served[want.kind].namespaced
+                space = want.namespace if namespaced else ""
+                form = decode.About(want.kind.name, space, want.name, decoder)
+                crew.submit(want, partial(self._get, want, form))
             for want, outcome in crew.outcomes():
                 del unanswered[want]
-                if isinstance(outcome, bytearray):
-                    try:
-                        resources.append(self._decoded(want.kind, outcome))
-                    except msgspec.ValidationError as error:
-                        trouble = Trouble(f"cannot be read: {decode.where(error)}")
-                        gaps.append(_named_gap(want, trouble))
-                    except lister.UNREADABLE:
-                        gaps.append(_named_gap(want, Trouble("the answer is broken JSON")))
-                elif isinstance(outcome, Trouble) and outcome.status == 404:
+                if not isinstance(outcome, Exception):
+                    version = self._discovery.served[want.kind].version
+                    resources.append(decode.resource(want.kind, version, outcome))
+                elif isinstance(outcome, Trouble) and outcome.status == 404 and outcome.is_genuine:
                     absent.add(Ref(want.kind, want.namespace, want.name))
                 elif isinstance(outcome, OutOfTime):
                     unanswered[want] = None
@@ -348,22 +350,19 @@ class Live:
         needs_namespace = self._discovery.served[want.kind].namespaced
         return can_be_a_name(want.name) and (can_be_a_name(want.namespace) or not needs_namespace)
 
-    def _get(self, want: Want) -> bytearray:
+    def _get(self, want: Want, form: decode.About[Any]) -> Any:
         place = want.kind, want.namespace
         if self._refusals.get(place, 0) >= REFUSALS:
             raise Trouble("may not be read (403)", 403)
         served = self._discovery.served[want.kind]
         accept = lister.METADATA if READINGS[want.kind].metadata_only else JSON
+        path = served.path(want.namespace, want.name)
         try:
-            return self._connection.get(served.path(want.namespace, want.name), accept=accept)
+            return self._connection.ask(path, form, accept=accept)
         except Trouble as trouble:
             if trouble.status == 403:
                 self._refusals[place] = self._refusals.get(place, 0) + 1
             raise
-
-    def _decoded(self, kind: Kind, body: bytearray) -> Resource:
-        version = self._discovery.served[kind].version
-        return decode.resource(kind, version, lister.decode_one(kind, body))
 
 
 def _is_gone(read: Read) -> bool:
@@ -390,16 +389,15 @@ class _Review(msgspec.Struct):
 
 # worked out before threads use them: see `discovery`
 _REVIEWED = msgspec.json.Decoder(_Review)
-_METADATA_ONLY = msgspec.json.Decoder(kinds.MetadataOnly)
+_NAMESPACE = msgspec.json.Decoder(kinds.MetadataOnly)
 
 
 def _who_am_i(connection: Connection) -> str:
     """The name under which the server knows us; empty where it does not tell."""
     question = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
     try:
-        body = connection.post(_REVIEW, question)
-        return _REVIEWED.decode(body).status.user_info.username
-    except (Trouble, *lister.UNREADABLE):
+        return connection.post(_REVIEW, question, _REVIEWED).status.user_info.username
+    except Trouble:
         return ""
 
 

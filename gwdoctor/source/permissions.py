@@ -10,7 +10,6 @@ import msgspec
 
 from gwdoctor.kinds import READINGS
 from gwdoctor.model import Kind
-from gwdoctor.source import lister
 from gwdoctor.source.connection import Connection, Trouble
 from gwdoctor.source.crew import Crew
 from gwdoctor.source.discovery import Discovery
@@ -20,11 +19,11 @@ _CONNECTIONS = 8
 
 
 class _Answer(msgspec.Struct):
-    allowed: bool = False
+    allowed: bool
 
 
 class _Review(msgspec.Struct):
-    status: _Answer = msgspec.field(default_factory=_Answer)
+    status: _Answer
 
 
 _REVIEWED = msgspec.json.Decoder(_Review)  # worked out before threads use it: see `discovery`
@@ -92,8 +91,4 @@ class Permissions:
             "kind": "SelfSubjectAccessReview",
             "spec": {"resourceAttributes": attributes},
         }
-        body = self._connection.post(_REVIEW, question)
-        try:
-            return _REVIEWED.decode(body).status.allowed
-        except lister.UNREADABLE:
-            raise Trouble("what answers is no SelfSubjectAccessReview") from None
+        return self._connection.post(_REVIEW, question, _REVIEWED).status.allowed

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from urllib.parse import quote
 
+from gwdoctor.source import decode
 from gwdoctor.source.connection import Connection, Trouble
 from gwdoctor.source.crew import Crew
 
@@ -40,14 +41,14 @@ class Limits:
 def read(
     connection: Connection, containers: Sequence[Container], limits: Limits
 ) -> Iterator[tuple[Container, bytearray | Trouble]]:
-    """What each wrote, as it comes. Those that the deadline cut off are left out."""
+    """What each wrote, as it comes: also as CutOff. Those that the deadline ended are left out."""
     refused: dict[str, int] = {}
 
     def one(container: Container) -> bytearray:
         if refused.get(container.namespace, 0) >= _REFUSALS:
             raise Trouble("it may not be read (403)", 403)
         try:
-            return connection.taste(
+            log = connection.taste(
                 f"/api/v1/namespaces/{quote(container.namespace, '')}/pods/"
                 f"{quote(container.pod, '')}/log",
                 _query(container, limits),
@@ -59,6 +60,9 @@ def read(
                 refused[container.namespace] = refused.get(container.namespace, 0) + 1
                 raise Trouble("it may not be read (403)", 403) from None
             raise
+        if decode.is_web_page(log):  # each line of a log begins with its time
+            raise Trouble("what answers is a web page")
+        return log
 
     with Crew[Container, bytearray](STREAMS, connection.deadline) as crew:
         for container in containers:

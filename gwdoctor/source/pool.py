@@ -15,11 +15,16 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
+from gwdoctor.source import pace
+
 _LOCK = threading.Lock()
 
 
 def pool_manager(server: str, **settings: Any) -> Any:
-    """A urllib3 pool for one server; `settings` are attributes of kubernetes' Configuration."""
+    """A urllib3 pool for one server; `settings` are attributes of kubernetes' Configuration.
+
+    Its requests are made within a `pace`.
+    """
     with _LOCK, _without_the_rest():
         from kubernetes.client.configuration import Configuration
         from kubernetes.client.rest import RESTClientObject
@@ -27,7 +32,9 @@ def pool_manager(server: str, **settings: Any) -> Any:
     configuration = Configuration(host=server)
     for name, value in settings.items():
         setattr(configuration, name, value)
-    return RESTClientObject(configuration).pool_manager
+    manager = RESTClientObject(configuration).pool_manager
+    pace.keep(manager)
+    return manager
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Sequence
 from typing import Any, Protocol
 from urllib.parse import quote, urlsplit
@@ -92,6 +93,8 @@ class PortForward:
         server = urlsplit(way.server)
         scheme = "wss" if server.scheme == "https" else "ws"
         path = f"/api/v1/namespaces/{quote(namespace, '')}/pods/{quote(pod, '')}/portforward"
+        if way.context:
+            way.context.sslsocket_class = _ended_by(limit)
         try:
             self._socket: Any = websocket.create_connection(
                 f"{scheme}://{server.netloc}{server.path.rstrip('/')}{path}?ports={port}",
@@ -153,6 +156,19 @@ class PortForward:
     def close(self) -> None:
         """Close it, without waiting for the other side."""
         self._socket.shutdown()
+
+
+def _ended_by(limit: Deadline) -> type[ssl.SSLSocket]:
+    """Sockets that nobody keeps busy beyond a limit, a byte a second."""
+
+    class Timed(ssl.SSLSocket):
+        def recv(self, *how: Any) -> bytes:
+            if limit.passed:
+                raise TimeoutError("it takes too long")
+            self.settimeout(max(0.01, limit.left))
+            return super().recv(*how)
+
+    return Timed
 
 
 def _proxy(url: str) -> dict[str, Any]:

@@ -43,6 +43,17 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Words:
+    """What the proxy says instead of the server, from the status line on, as no server should."""
+
+    content: bytes
+    rate: float | None = None
+    """Bytes per second."""
+    refrain: bytes = b""
+    """What comes after it, again and again, until the client goes."""
+
+
+@dataclass(frozen=True)
 class Body:
     """What happens to the body of the server's answer on its way."""
 
@@ -65,7 +76,7 @@ class Rule:
     target: re.Pattern[str]
     method: str | None
     times: int | None
-    answer: Answer | None = None
+    answer: Answer | Words | None = None
     body: Body | None = None
     delay: float = 0.0
     used: int = field(default=0, init=False)

@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 from testbed import kubeconfig
 from testbed.certificates import Authority
 from testbed.controlplane import ControlPlane
-from testbed.faultrules import Answer, Body, Exchange, Rule, status_object
+from testbed.faultrules import Answer, Body, Exchange, Rule, Words, status_object
 from testbed.faultserver import FaultServer
 from testbed.launch import ADMIN
 
@@ -31,7 +31,9 @@ from testbed.launch import ADMIN
 class FaultProxy:
     """An HTTPS proxy to the API server of a control plane; without rules it changes nothing."""
 
-    def __init__(self, control_plane: ControlPlane, *, count_items: bool = True) -> None:
+    def __init__(
+        self, control_plane: ControlPlane, *, count_items: bool = True, version: str = "HTTP/1.1"
+    ) -> None:
         self.requests: list[Exchange] = []
         self._control_plane = control_plane
         self._rules: list[Rule] = []
@@ -43,7 +45,12 @@ class FaultProxy:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, key)
         self._server = FaultServer(
-            context, self._upstream, self._rules_for, self._record, count_items=count_items
+            context,
+            self._upstream,
+            self._rules_for,
+            self._record,
+            count_items=count_items,
+            version=version,
         )
 
     def start(self) -> Self:
@@ -93,6 +100,20 @@ class FaultProxy:
         content = status_object(status) if body is None else body
         answer = Answer(status, headers or {}, content)
         return self._add(Rule(re.compile(path_regex), method, times, answer=answer))
+
+    def say(
+        self,
+        path_regex: str,
+        content: bytes,
+        times: int | None = 1,
+        *,
+        rate: float | None = None,
+        refrain: bytes = b"",
+    ) -> Rule:
+        """Send these bytes in the server's place, as they are; then the refrain for ever, or hang up."""
+        return self._add(
+            Rule(re.compile(path_regex), None, times, answer=Words(content, rate, refrain))
+        )
 
     def delay(self, path_regex: str, seconds: float, times: int | None = 1) -> Rule:
         """Wait before the answer; other rules for the same request hold as well."""
@@ -155,7 +176,7 @@ class FaultProxy:
             server.hostname or "", server.port, context=context, timeout=120
         )
 
-    def _rules_for(self, method: str, target: str) -> tuple[float, Answer | None, Body]:
+    def _rules_for(self, method: str, target: str) -> tuple[float, Answer | Words | None, Body]:
         """Every delay, and the first of the other rules that is not used up."""
         delay, chosen = 0.0, None
         with self._lock:

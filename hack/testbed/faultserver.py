@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
-from testbed.faultrules import Answer, Body, Exchange
+from testbed.faultrules import Answer, Body, Exchange, Words
 
 BLOCK = 64 * 1024
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "upgrade"}
@@ -34,15 +34,17 @@ class FaultServer(ThreadingHTTPServer):
         self,
         context: ssl.SSLContext,
         upstream: Callable[[], http.client.HTTPSConnection],
-        rules_for: Callable[[str, str], tuple[float, Answer | None, Body]],
+        rules_for: Callable[[str, str], tuple[float, Answer | Words | None, Body]],
         record: Callable[[Exchange], None],
         *,
         count_items: bool,
+        version: str,
     ) -> None:
         self.upstream = upstream
         self.rules_for = rules_for
         self.record = record
         self.count_items = count_items
+        self.version = version
         self.stopping = threading.Event()
         self._context = context
         self._connections: set[ssl.SSLSocket] = set()
@@ -75,6 +77,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def setup(self) -> None:
         super().setup()
+        self.protocol_version = self.server.version  # of the instance, which is asked first
         self._upstream = self.server.upstream()
 
     def finish(self) -> None:
@@ -92,7 +95,9 @@ class _Handler(BaseHTTPRequestHandler):
         unharmed = answer is None and body == Body()
         meter = _Meter(start, keeps=unharmed and self.server.count_items)
         try:
-            if answer:
+            if isinstance(answer, Words):
+                self._say(answer, meter)
+            elif answer:
                 self._answer(answer, meter)
             else:
                 self._forward(sent, body, meter)
@@ -131,6 +136,20 @@ class _Handler(BaseHTTPRequestHandler):
         self._record(meter)
         self.wfile.write(answer.body)
 
+    def _say(self, words: Words, meter: _Meter) -> None:
+        self.close_connection = True
+        meter.add(words.content)
+        self._record(meter)
+        if words.rate is None:
+            self.wfile.write(words.content)
+        else:
+            for byte in words.content:
+                self.wfile.write(bytes([byte]))
+                if self.server.stopping.wait(1 / words.rate):
+                    return
+        while words.refrain and not self.server.stopping.is_set():
+            self.wfile.write(words.refrain)
+
     def _forward(self, sent: bytes, body: Body, meter: _Meter) -> None:
         headers = {k: v for k, v in self.headers.items() if k.lower() not in _HOP_BY_HOP}
         if sent:
@@ -143,9 +162,10 @@ class _Handler(BaseHTTPRequestHandler):
             if name.lower() not in _HOP_BY_HOP:
                 self.send_header(name, value)
         length = None if body.endless else response.length
-        if length is None:
+        chunked = length is None and self.protocol_version != "HTTP/1.0"
+        if chunked:
             self.send_header("Transfer-Encoding", "chunked")
-        else:
+        elif length is not None:
             self.send_header("Content-Length", str(length))
         self.end_headers()
         meter.encoding = response.getheader("Content-Encoding", "")
@@ -153,14 +173,14 @@ class _Handler(BaseHTTPRequestHandler):
             meter.add(block)
             if meter.size == length:
                 self._record(meter)
-            chunk = b"%x\r\n%s\r\n" % (len(block), block)
-            self.wfile.write(block if length is not None else chunk)
+            framed = b"%x\r\n%s\r\n" % (len(block), block)
+            self.wfile.write(framed if chunked else block)
         response.close()
         self._record(meter)
         if body.end is not None and meter.size >= body.end:
             self._upstream.close()  # the rest of the answer is still on its way to us
             self._break_off(reset=body.reset)
-        elif length is None:
+        elif chunked:
             self.wfile.write(b"0\r\n\r\n")
 
     def _blocks(self, response: http.client.HTTPResponse, body: Body) -> Iterator[bytes]:

@@ -39,6 +39,7 @@ def test_what_the_server_refuses_is_said(kong: ControlPlane) -> None:
     """The question itself: a field that the kind does not have, and an object that is not there."""
     from gwdoctor.model import Kind, Ref
     from gwdoctor.source.access import Flags
+    from gwdoctor.source.connection import Trouble
     from gwdoctor.source.live import connect
 
     ref = Ref(Kind("Service"), "s3", "minio", "v1")
@@ -53,7 +54,8 @@ def test_what_the_server_refuses_is_said(kong: ControlPlane) -> None:
         assert "prots" in ask.would_apply(ref, manifest, "test")
         assert ask.would_delete(ref) == ""
         assert "404" in ask.would_delete(Ref(Kind("Service"), "s3", "gone", "v1"))
-        assert "does not serve" in ask.would_delete(Ref(Kind("Nothing", "x.io"), "s3", "x", "v1"))
+        with pytest.raises(Trouble, match="does not serve"):
+            ask.would_delete(Ref(Kind("Nothing", "x.io"), "s3", "x", "v1"))
         assert ask.would_patch(ref, [{"op": "remove", "path": "/spec/ports/0/name"}]) == ""
         assert "422" in ask.would_patch(ref, [{"op": "test", "path": "/kind", "value": "Pod"}])
         assert ask.managers(ref)

@@ -178,13 +178,26 @@ def test_403_is_a_gap_with_its_rule(proxy: FaultProxy) -> None:
     assert proxy.count(SERVICE_LIST) == 1
 
 
-def test_404_is_a_missing_kind(proxy: FaultProxy) -> None:
+def test_404_is_a_gap_where_discovery_tells_of_the_kind(proxy: FaultProxy) -> None:
+    proxy.fail("/virtualservices", 404, ALWAYS)
+
+    batch = read(proxy.kubeconfig(), ASKED)
+
+    (gap,) = batch.gaps
+    assert gap.kind == kinds.VIRTUAL_SERVICE
+    assert "404" in gap.reason
+    assert not batch.missing_kinds
+
+
+def test_404_is_a_missing_kind_where_nobody_tells_of_it(proxy: FaultProxy) -> None:
+    proxy.fail("^/apis[?]?$", 403, ALWAYS)
     proxy.fail("/virtualservices", 404, ALWAYS)
 
     batch = read(proxy.kubeconfig(), ASKED)
 
     assert batch.gaps == ()
     assert batch.missing_kinds == {kinds.VIRTUAL_SERVICE}
+    assert refs(batch, kinds.SERVICE) == all_services()
 
 
 def test_401_from_the_start_is_no_cluster(proxy: FaultProxy) -> None:
@@ -341,7 +354,7 @@ def test_a_request_has_a_time_of_its_own(proxy: FaultProxy) -> None:
 
     batch = read(proxy.kubeconfig(), ASKED, request_timeout=0.3)
 
-    assert reason(batch) == "the server fell silent"
+    assert reason(batch) == "the answer was not there in full after 0.3 s (--request-timeout)"
     assert not batch.incomplete
     assert time.monotonic() - started < 10
 
@@ -427,8 +440,10 @@ def _places(value: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def test_a_broken_object_that_is_fetched_is_named(proxy: FaultProxy) -> None:
-    proxy.fail("/configmaps/settings", 200, 1, body=b'{"metadata":{"name":"settings"},"data":[]}')
-    proxy.fail("/configmaps/other", 200, 1, body=b"{")
+    head = {"kind": "ConfigMap", "metadata": {"name": "settings", "namespace": FIRST}}
+    body = json.dumps({**head, "data": []}).encode()
+    proxy.fail("/configmaps/settings", 200, ALWAYS, body=body)
+    proxy.fail("/configmaps/other", 200, ALWAYS, body=b"{")
 
     with reader(proxy.kubeconfig()) as live:
         batch = live.fetch([Want(kinds.CONFIG_MAP, FIRST, n) for n in ("settings", "other")])
