@@ -45,9 +45,8 @@ class Probe:
         raise NotImplementedError
 
     def run(self, cluster: Cluster) -> Iterator[Finding | Skip]:
-        """Look at all subjects together. The engine shows them to `look`, some at a time."""
-        for kind in self.subjects:
-            yield from self.look(cluster[kind], cluster)
+        """Look at all subjects together, in place of `check`."""
+        raise NotImplementedError
 
     def look(self, subjects: Sequence[Resource], cluster: Cluster) -> Iterator[Finding | Skip]:
         """Look at each of these; one that cannot be judged does not hide the next."""

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from gwdoctor import Cluster, Kind, kinds
 from gwdoctor.catalogue import catalogue
 from gwdoctor.kinds import READINGS
-from gwdoctor.model import Gap, Resource
+from gwdoctor.model import Gap, Ref, Resource
 from gwdoctor.source import lister
 from gwdoctor.source.discovery import Served
 
@@ -217,8 +217,9 @@ def cluster_of(manifests: Iterable[dict[str, Any]]) -> Cluster:
         reading = READINGS[kind]
         served = Served(reading.versions[0], reading.plural, "/apis")
         read = lister.Read(lister.Listing(kind, served))
-        body = json.dumps({"kind": f"{kind.name}List", "metadata": {}, "items": items})
-        lister.decode_page(read, bytearray(body.encode()))
+        version = Ref(kind, "", "", reading.versions[0]).api_version
+        head = {"apiVersion": version, "kind": f"{kind.name}List", "metadata": {}}
+        lister.decode_page(read, bytearray(json.dumps({**head, "items": items}).encode()))
         assert len(read.resources) + len(read.gaps) == len(items)
         resources |= {resource.ref: resource for resource in read.resources}
         gaps += read.gaps

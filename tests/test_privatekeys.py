@@ -111,8 +111,8 @@ def object_with(kind: Kind, value: Any) -> dict[str, Any]:
 
 def listed(kind: Kind, manifest: dict[str, Any]) -> Resource:
     read = lister.Read(lister.Listing(kind, Served("v1", "x", "/apis")))
-    body = json.dumps({"kind": "XList", "metadata": {}, "items": [manifest]})
-    lister.decode_page(read, bytearray(body.encode()))
+    head = {"apiVersion": manifest["apiVersion"], "kind": f"{kind.name}List", "metadata": {}}
+    lister.decode_page(read, bytearray(json.dumps({**head, "items": [manifest]}).encode()))
     (resource,) = read.resources
     return resource
 
@@ -182,7 +182,9 @@ def test_a_secret_keeps_none_in_its_texts(text: str) -> None:
     }
     data = {key: base64.b64encode(text.encode()).decode() for key in ("id", "cert")}
 
-    kept = listed(kinds.SECRET, {"metadata": meta, "type": "Opaque", "data": data})
+    kept = listed(
+        kinds.SECRET, {"apiVersion": "v1", "metadata": meta, "type": "Opaque", "data": data}
+    )
 
     dump = msgspec.json.encode(kept.value).decode()
     assert privatekeys.CUT in dump

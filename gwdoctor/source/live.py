@@ -319,9 +319,7 @@ class Live:
         unanswered = dict.fromkeys(possible)
         with Crew[Want, Any](self._connections, self.deadline) as crew:
             for want in possible:
-                decoder = lister.one_decoder(
-                    want.kind
-                )  # here: see `discovery` on types and threads
+                decoder = lister.one_decoder(want.kind)  # no thread meets a type first
                 namespaced = self._discovery.served[want.kind].namespaced
                 space = want.namespace if namespaced else ""
                 form = decode.About(want.kind.name, space, want.name, decoder)

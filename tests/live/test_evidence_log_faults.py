@@ -127,7 +127,7 @@ def test_of_200_megabytes_only_the_end_is_read(
     cost = tmp_path / "cost.json"
     done = subprocess.run(
         [
-            *(sys.executable, "-S", measure.__file__, str(cost)),
+            *(sys.executable, "-S", measure.__file__, str(cost), "0"),
             *(sys.executable, "-m", "gwdoctor", "scan", "-A", "-o", "json", "--logs"),
             *("--jq", f'.findings[] | select(.check == "{CHECK}") | .confidence'),
             *("--kubeconfig", str(proxy.kubeconfig())),
