@@ -67,7 +67,7 @@ class SubsetNotDeclared(Probe):
     def check(self, route: Resource, cluster: Cluster) -> Iterator[Finding]:
         """Each subset of its destinations that its clients do not know."""
         told: set[tuple[str, str]] = set()
-        known: dict[str, frozenset[str]] = {}
+        known: dict[str, istio_subsets.Known] = {}
         for destination in istio_routes.destinations(route):
             if not destination.subset:
                 continue
@@ -81,7 +81,7 @@ class SubsetNotDeclared(Probe):
                 continue  # the host itself is unknown: another check
             if host not in known:
                 clients = istio_subsets.client_namespaces(route, cluster)
-                known[host] = istio_subsets.known(cluster, clients, host, namespace)
+                known[host] = istio_subsets.Known(cluster, clients, host, namespace)
             if destination.subset in known[host]:
                 continue
             elsewhere = next(istio_subsets.declaring(cluster, host, destination.subset), None)

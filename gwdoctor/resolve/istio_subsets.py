@@ -50,13 +50,31 @@ def _homes(cluster: Cluster, namespace: str, name: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(pod.namespace for pod in pods)) or (namespace,)
 
 
-def known(cluster: Cluster, clients: Sequence[str], host: str, namespace: str) -> frozenset[str]:
-    """The subsets of a host that some of these clients know.
+class Known:
+    """The subsets of a host that some of these clients know; looked up as far as it is asked.
 
     A DestinationRule for some workloads only may declare one too.
     """
-    used = (_known_to(cluster, client, host, namespace) for client in clients)
-    return cluster.derive(_known_to_some, host).union(*used)
+
+    def __init__(self, cluster: Cluster, clients: Iterable[str], host: str, namespace: str) -> None:
+        self._names: set[str] = set()
+        self._more = self._declared(cluster, clients, host, namespace)
+
+    def __contains__(self, subset: str) -> bool:
+        while subset not in self._names:
+            more = next(self._more, None)
+            if more is None:
+                return False
+            self._names |= more
+        return True
+
+    @staticmethod
+    def _declared(
+        cluster: Cluster, clients: Iterable[str], host: str, namespace: str
+    ) -> Iterator[frozenset[str]]:
+        for client in clients:
+            yield _known_to(cluster, client, host, namespace)
+        yield cluster.derive(_known_to_some, host)
 
 
 def _known_to(cluster: Cluster, client: str, host: str, namespace: str) -> frozenset[str]:
