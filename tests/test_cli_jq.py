@@ -76,14 +76,25 @@ def test_a_program_that_takes_too_much_is_a_mistake(
 
 def test_no_process_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jqfilter, "SECONDS", 0.2)
+    children: list[int] = []
+    fork = os.fork
+
+    def counted() -> int:
+        child = fork()
+        children.append(child)
+        return child
+
+    monkeypatch.setattr(os, "fork", counted)
     for program in (".", "last(repeat(1))", "error"):
         try:
             made_of(program)
         except Mistake:
             continue
 
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+    assert len(children) == 3
+    for child in children:
+        with pytest.raises(ChildProcessError):
+            os.waitpid(child, os.WNOHANG)
 
 
 def test_what_it_makes_is_what_jq_makes() -> None:
