@@ -139,6 +139,7 @@ def assert_walked(cluster: Cluster, report: Report, host: str) -> None:
         assert not [text for text in texts if CONTROL.search(text)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", READINGS, ids=lambda kind: f"{kind}{kind.facet}")
 @settings(
     max_examples=2,
@@ -166,6 +167,7 @@ def test_bad_objects_break_no_check_no_proof_and_no_rendering(
 # --- commands --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_no_name_runs_as_a_command(tmp_path: Path) -> None:
     """Every command of every check, run by a real shell in which each program only says its name."""
     names = {word for kind in READINGS for word in badobjects.object_names(kind)}

@@ -176,6 +176,7 @@ def put(value: Any, key: Any, child: Any) -> Any:
     return copied
 
 
+@pytest.mark.slow
 @each_check
 def test_survives_any_missing_field(probe: type[Probe]) -> None:
     manifests = example(probe)

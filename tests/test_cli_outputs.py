@@ -271,6 +271,7 @@ def test_a_pipe_is_written_to(folder: Path) -> None:
 # --- hostile names --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [text for text in reports.HOSTILES if text.strip() and not text.startswith("-")],

@@ -17,6 +17,8 @@ from pathlib import Path
 import pytest
 from commandline import BROKEN, CHECK, HEALTHY, program
 
+pytestmark = pytest.mark.slow  # whole processes, again and again
+
 #: What must not be imported to say the version, or to show help.
 HEAVY = ("kubernetes", "msgspec", "cryptography", "rich", "yaml", "jq", "jinja2", "urllib3")
 OURS = ("gwdoctor.checks", "gwdoctor.model", "gwdoctor.kinds", "gwdoctor.catalogue")

@@ -212,6 +212,7 @@ def test_a_config_map_keeps_the_last_runs_and_remembers() -> None:
     assert whole["history"]["fixed"] == [numbered(5).id]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [1500, 6000], ids=["two runs are too much", "one run is"])
 def test_a_config_map_never_grows_beyond_what_the_server_takes(number: int) -> None:
     noise = [os.urandom(300).hex() for _ in range(number)]  # does not compress

@@ -13,7 +13,10 @@ from commandline import BROKEN, CHECK, HEALTHY, Done, program
 
 from gwdoctor.cli.program import name
 
-pytestmark = pytest.mark.skipif(not shutil.which("kubectl"), reason="there is no kubectl here")
+pytestmark = [
+    pytest.mark.skipif(not shutil.which("kubectl"), reason="there is no kubectl here"),
+    pytest.mark.slow,
+]
 
 
 @pytest.fixture

@@ -14,6 +14,8 @@ import pytest
 
 from gwdoctor.catalogue import catalogue
 
+pytestmark = pytest.mark.slow  # whole processes, again and again
+
 ROOT = Path(__file__).parents[1]
 MODULES = {f"{name.replace('-', '_')}.py" for name in catalogue()}
 

@@ -199,6 +199,7 @@ def objects(data: bytes, encoded: str) -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sort", EVERY_SORT)
 def test_no_certificate_breaks_a_check_or_a_format(sort: str) -> None:
     data = EVERY_SORT[sort]()

@@ -274,6 +274,7 @@ def test_no_text_at_all_becomes_markup(text: str) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_map_that_somebody_changed_is_drawn_or_refused() -> None:
     whole = document(htmlreports.five_failures())
     drawn, refused = 0, []

@@ -692,6 +692,7 @@ def test_every_case_can_be_drawn_with_what_is_declared() -> None:
         entry_of(picture)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("probe", catalogue().values(), ids=lambda probe: probe.id())
 def test_no_missing_field_stops_the_map(probe: type[Probe]) -> None:
     manifests = example(probe)

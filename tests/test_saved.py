@@ -38,6 +38,7 @@ def test_what_is_read_is_the_document_that_was_written(
     assert document(read(saved(made(), source))) == document(made())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("style", STYLES.values(), ids=STYLES)
 @pytest.mark.parametrize("made", reports.KINDS.values(), ids=reports.KINDS)

@@ -913,6 +913,7 @@ _prints(
 _prints("no_time", f'{{{_HEAD},"status":{{"token":"p","expirationTimestamp":"soon"}}}}')
 
 
+@pytest.mark.slow
 @needs_kubectl
 @pytest.mark.parametrize("make", CASES.values(), ids=CASES.keys())
 def test_what_arrives_is_what_arrives_from_kubectl(

@@ -148,6 +148,7 @@ def _route(number: int) -> Iterator[dict[str, Any]]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "number", [4000, 4001, 4002, 4003], ids=["gateway-api", "istio", "kong", "nginx"]
 )

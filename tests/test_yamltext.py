@@ -228,6 +228,7 @@ _JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(value=st.dictionaries(_TEXTS, _JSON, max_size=5))
 def test_what_is_written_is_read_again(value: dict[str, Any]) -> None:
@@ -238,6 +239,7 @@ def test_what_is_written_is_read_again(value: dict[str, Any]) -> None:
     assert "\x1b" not in text
 
 
+@pytest.mark.slow
 @needs_kubectl
 @settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.lists(st.dictionaries(_TEXTS, _JSON, min_size=1, max_size=5), min_size=20))

@@ -25,6 +25,8 @@ from behaviour.real_envoy import RealEnvoy, running
 
 from gwdoctor.catalogue import catalogue
 
+pytestmark = pytest.mark.slow  # whole processes, again and again
+
 Manifest = dict[str, Any]
 
 DOCUMENT = "002_istio_shared_certificate"

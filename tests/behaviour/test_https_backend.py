@@ -23,6 +23,8 @@ from behaviour.raw_http import Address, Answer, Trust
 
 from gwdoctor.catalogue import catalogue
 
+pytestmark = pytest.mark.slow  # whole processes, again and again
+
 HOST = "minio.example.com"
 SYMPTOMS = catalogue()["kong/upstream-protocol-missing"].symptoms
 GO_SOURCE = Path(__file__).parent / "tls_only_server.go"
