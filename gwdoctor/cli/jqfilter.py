@@ -81,9 +81,11 @@ _RIGHT, _WRONG = b"+", b"-"
 
 def _run(program: Any, text: str, writer: int) -> None:
     """The child: says how it went, and is gone."""
+    import faulthandler
     import resource
 
     try:
+        faulthandler.disable()  # where the library crashes, the parent says so
         for ending in (signal.SIGINT, signal.SIGTERM):  # a handler would wait for the library
             signal.signal(ending, signal.SIG_DFL)
         os.environ.clear()
