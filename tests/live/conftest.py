@@ -12,9 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from testbed import Cluster, ControlPlane, envoy_gateway, kubeconfig, kwok
+import reading_scene as scene
+from testbed import Cluster, ControlPlane, FaultProxy, envoy_gateway, kubeconfig, kwok
 from testbed.cache import folder, locked
 from testbed.cluster import PREFIX
+
+from gwdoctor.source import connection
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -32,6 +35,28 @@ def control_plane(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
         started = ControlPlane.start()
     with started:
         yield started
+
+
+@pytest.fixture(scope="module")
+def filled(control_plane: ControlPlane) -> Iterator[ControlPlane]:
+    """The control plane with the objects of `reading_scene` in it, and nothing else."""
+    control_plane.forget()
+    control_plane.apply(scene.manifests())
+    yield control_plane
+    control_plane.forget()
+
+
+@pytest.fixture
+def proxy(filled: ControlPlane) -> Iterator[FaultProxy]:
+    """What makes faults, before it."""
+    with FaultProxy(filled).start() as started:
+        yield started
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same number of tries, in less time."""
+    monkeypatch.setattr(connection, "PAUSES", (0.01, 0.02, 0.03))
 
 
 @pytest.fixture

@@ -39,23 +39,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 BOMB = zlib.compress(b" " * (1 << 26), 9, wbits=31)
 
 
-@pytest.fixture(scope="module")
-def filled(control_plane: ControlPlane) -> Iterator[ControlPlane]:
-    control_plane.forget()
-    control_plane.apply(scene.manifests())
-    yield control_plane
-    control_plane.forget()
-
-
-@pytest.fixture
-def proxy(filled: ControlPlane) -> Iterator[FaultProxy]:
-    with FaultProxy(filled).start() as started:
-        yield started
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "PAUSES", (0.01, 0.02, 0.03))
+pytestmark = pytest.mark.usefixtures("impatient")
 
 
 def reason(batch: Batch) -> str:

@@ -21,20 +21,6 @@ from gwdoctor.source.batch import NoCluster, Want
 from gwdoctor.source.live import connect
 
 
-@pytest.fixture(scope="module")
-def filled(control_plane: ControlPlane) -> Iterator[ControlPlane]:
-    control_plane.forget()
-    control_plane.apply(scene.manifests())
-    yield control_plane
-    control_plane.forget()
-
-
-@pytest.fixture
-def proxy(filled: ControlPlane) -> Iterator[FaultProxy]:
-    with FaultProxy(filled).start() as started:
-        yield started
-
-
 def there(cluster: ControlPlane, kind: Kind) -> set[tuple[str, str]]:
     """Namespace and name of every object of a kind, as the server tells somebody else."""
     reading = READINGS[kind]

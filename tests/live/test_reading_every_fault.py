@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import reading_scene as scene
 from commandline import Done, program
 from reading_scene import LISTED, read
 from testbed import ControlPlane, FaultProxy
@@ -24,20 +23,11 @@ from testbed.launch import free_ports
 
 from gwdoctor.kinds import READINGS
 from gwdoctor.model import Kind, Ref
-from gwdoctor.source import connection
 from gwdoctor.source.batch import Batch
 
 #: Of two kinds, each has a turn.
 ORDERED = sorted(LISTED)
 HALVES = (frozenset(ORDERED[::2]), frozenset(ORDERED[1::2]))
-
-
-@pytest.fixture(scope="module")
-def filled(control_plane: ControlPlane) -> Iterator[ControlPlane]:
-    control_plane.forget()
-    control_plane.apply(scene.manifests())
-    yield control_plane
-    control_plane.forget()
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +40,7 @@ def baseline(filled: ControlPlane) -> dict[Kind, set[Ref]]:
     return by_kind(batch)
 
 
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "PAUSES", (0.01, 0.02, 0.03))
+pytestmark = pytest.mark.usefixtures("impatient")
 
 
 def by_kind(batch: Batch) -> dict[Kind, set[Ref]]:

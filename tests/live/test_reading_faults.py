@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import reading_scene as scene
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from reading_scene import FIRST, LISTED, SECOND, SERVICES, all_services, read, reader, refs
@@ -34,24 +33,7 @@ ALWAYS = None
 ASKED = (kinds.SERVICE, kinds.ENDPOINT_SLICE, kinds.VIRTUAL_SERVICE)
 
 
-@pytest.fixture(scope="module")
-def filled(control_plane: ControlPlane) -> Iterator[ControlPlane]:
-    control_plane.forget()
-    control_plane.apply(scene.manifests())
-    yield control_plane
-    control_plane.forget()
-
-
-@pytest.fixture
-def proxy(filled: ControlPlane) -> Iterator[FaultProxy]:
-    with FaultProxy(filled).start() as started:
-        yield started
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same number of tries, in less time."""
-    monkeypatch.setattr(connection, "PAUSES", (0.01, 0.02, 0.03))
+pytestmark = pytest.mark.usefixtures("impatient")
 
 
 def reason(batch: Batch, kind: Kind = kinds.SERVICE) -> str:
