@@ -223,6 +223,10 @@ class Cluster:
             )
         return found
 
+    def is_asked(self, kind: Kind) -> bool:
+        """Whether the source was asked for this kind: of files, for all."""
+        return self.asked is None or kind in self.asked
+
     def installed(self, kind: Kind) -> bool:
         """Whether the server knows this kind. Files know every kind."""
         self._note(kind)
@@ -295,7 +299,7 @@ class Cluster:
 
     def _declared(self, kind: Kind) -> None:
         self._note(kind)
-        if self.asked is not None and kind not in self.asked:
+        if not self.is_asked(kind):
             raise NotDeclared(f"{kind} was read but is not declared in `subjects` or `needs`")
 
     def _namespaced(self, kind: Kind) -> bool:

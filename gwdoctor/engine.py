@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from gwdoctor import changes, privatekeys
 from gwdoctor.alarm import Alarm, TimeUp
@@ -57,8 +56,9 @@ class _Task:
                 item = replace(item, fix=None, advice=_ENOUGH)
         self.findings.append(_rooted(item, cluster))
 
-    def tell(self, reason: str, *, problem: str = "", rbac: Any = None) -> None:
-        self.skips.append(Skip(check=self.probe.id(), reason=reason, problem=problem, rbac=rbac))
+    def tell(self, reason: str, problem: str = "") -> None:
+        """Why it has not said all."""
+        self.skips.append(Skip(check=self.probe.id(), reason=reason, problem=problem))
 
 
 class _Run:
@@ -109,7 +109,7 @@ class _Run:
                 task.take(item, self._cluster)
         except OutOfView as hidden:
             if hidden.gap.claimed or any(map(self._cluster.holds, task.probe.subjects)):
-                task.tell(str(hidden), rbac=hidden.gap.rbac)
+                task.skips.append(task.probe.skip(hidden))
             task.is_over = True
         except TimeUp:
             took += time.perf_counter() - started

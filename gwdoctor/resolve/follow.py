@@ -26,6 +26,7 @@ from gwdoctor.resolve import (
     kong,
     services,
 )
+from gwdoctor.resolve.asked import seen
 from gwdoctor.resolve.kong_plugins import CA_ANNOTATIONS, CA_LABEL, CREDENTIAL_LABEL, names
 from gwdoctor.source.batch import Want
 
@@ -44,7 +45,7 @@ def wants(cluster: Cluster) -> Iterator[Want]:
     outside = () if cluster.namespaces is None else follow_outside.SYSTEMS
     for system in (*SYSTEMS, *outside):
         for want in cluster.derive(_told_by, system):
-            if _is_asked(want.kind, cluster) and not _is_known(want, cluster):
+            if cluster.is_asked(want.kind) and not _is_known(want, cluster):
                 yield want
 
 
@@ -61,20 +62,6 @@ def named_secrets(cluster: Cluster) -> set[tuple[str, str]]:
         for want in cluster.derive(_told_by, system)
         if want.kind == kinds.SECRET and want.name and want.namespace
     }
-
-
-def seen(cluster: Cluster, *wanted: Kind) -> Iterator[Resource]:
-    """What is seen of these kinds; nothing of those that were not asked for."""
-    for kind in wanted:
-        if _is_asked(kind, cluster):
-            try:
-                yield from cluster[kind]
-            except OutOfView:
-                continue
-
-
-def _is_asked(kind: Kind, cluster: Cluster) -> bool:
-    return cluster.asked is None or kind in cluster.asked
 
 
 def _is_known(want: Want, cluster: Cluster) -> bool:
@@ -160,7 +147,7 @@ def cert_manager_secrets(cluster: Cluster) -> Iterator[Want]:
 
 def _cluster_resources(cluster: Cluster) -> str:
     """The namespace of what ClusterIssuers name; the default where no Pod may be looked at."""
-    if not _is_asked(kinds.POD_WHOLE, cluster):
+    if not cluster.is_asked(kinds.POD_WHOLE):
         return "cert-manager"
     return cert_manager.cluster_resource_namespace(cluster)
 
@@ -231,7 +218,7 @@ MOST_CONTROLLERS = 300
 
 def controllers(cluster: Cluster) -> Iterator[Want]:
     """The Pods of gateways and controllers: by their labels, and by their names where known."""
-    if _is_asked(kinds.POD, cluster) and cluster.sees(kinds.POD):
+    if cluster.is_asked(kinds.POD) and cluster.sees(kinds.POD):
         found = filter(_is_controller, cluster[kinds.POD])
         for pod in islice(found, MOST_CONTROLLERS):
             yield Want(kinds.POD_WHOLE, pod.namespace, pod.name)
@@ -267,7 +254,7 @@ def istio_gateway_pods(cluster: Cluster) -> Iterator[Want]:
         selector = selector_text(labels)
         if not selector:  # an empty one selects every Pod there is
             continue
-        if not (_is_asked(kinds.POD, cluster) and cluster.sees(kinds.POD)):
+        if not (cluster.is_asked(kinds.POD) and cluster.sees(kinds.POD)):
             yield Want(kinds.POD_WHOLE, labels=selector)
             yield Want(kinds.POD, labels=selector)
         elif len(labels) == 1 and all(labels.values()):
@@ -323,7 +310,7 @@ def _homes(gateway: Resource, cluster: Cluster) -> set[str]:
     selector = gateway.labels("spec", "selector")
     homes: set[str] = set()
     for kind in (kinds.POD, kinds.POD_WHOLE):
-        if selector and _is_asked(kind, cluster):
+        if selector and cluster.is_asked(kind):
             try:
                 homes.update(pod.namespace for pod in cluster.select(kind, selector))
             except OutOfView:
@@ -351,7 +338,7 @@ def backend_pods(cluster: Cluster) -> Iterator[Want]:
     Whether a backend speaks TLS is told best by its probes. Services whose protocol is annotated
     come last.
     """
-    if not (_is_asked(kinds.POD, cluster) and _is_asked(kinds.SERVICE, cluster)):
+    if not (cluster.is_asked(kinds.POD) and cluster.is_asked(kinds.SERVICE)):
         return
     backends = sorted(
         (service for key in _backends(cluster) if (service := _service(key, cluster))),
@@ -389,7 +376,7 @@ def _backends(cluster: Cluster) -> set[tuple[str, str]]:
         for backend in ingress.backends(resource)
         if backend.service
     }
-    if not all(_is_asked(kind, cluster) for kind in kong.ENTRY_KINDS):
+    if not all(map(cluster.is_asked, kong.ENTRY_KINDS)):
         return found
     for route in seen(cluster, kinds.HTTP_ROUTE, kinds.GRPC_ROUTE):
         try:

@@ -8,20 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from gwdoctor import kinds
-from gwdoctor.cluster import Cluster, OutOfView
+from gwdoctor.cluster import Cluster
 from gwdoctor.model import Field, Kind, Resource
 from gwdoctor.resolve import envoy_gateway, gateway_api, istio_mesh, kong_plugins
+from gwdoctor.resolve.asked import seen
 from gwdoctor.resolve.references import REFERRERS, references
 from gwdoctor.source.batch import Want
-
-
-def _seen(cluster: Cluster, *wanted: Kind) -> Iterator[Resource]:
-    for kind in wanted:
-        if cluster.asked is None or kind in cluster.asked:
-            try:
-                yield from cluster[kind]
-            except OutOfView:
-                continue
 
 
 def _is_read(namespace: str, cluster: Cluster) -> bool:
@@ -30,18 +22,18 @@ def _is_read(namespace: str, cluster: Cluster) -> bool:
 
 def classes(cluster: Cluster) -> Iterator[Want]:
     """Classes, issuers and parameters by name, where the lists of the cluster may not be read."""
-    for gateway in _seen(cluster, kinds.GATEWAY):
+    for gateway in seen(cluster, kinds.GATEWAY):
         yield from _one(kinds.GATEWAY_CLASS, "", gateway.text("spec", "gatewayClassName"))
-    for resource in _seen(cluster, kinds.INGRESS):
+    for resource in seen(cluster, kinds.INGRESS):
         name = resource.text("spec", "ingressClassName") or resource.annotation(
             "kubernetes.io/ingress.class"
         )
         yield from _one(kinds.INGRESS_CLASS, "", name)
-    for certificate in _seen(cluster, kinds.CERTIFICATE):
+    for certificate in seen(cluster, kinds.CERTIFICATE):
         if certificate.text("spec", "issuerRef", "kind") == "ClusterIssuer":
             name = certificate.text("spec", "issuerRef", "name")
             yield from _one(kinds.CLUSTER_ISSUER, "", name)
-    for gateway_class in _seen(cluster, kinds.GATEWAY_CLASS):
+    for gateway_class in seen(cluster, kinds.GATEWAY_CLASS):
         parameters = gateway_class.at("spec", "parametersRef")
         if parameters.text("kind") == "EnvoyProxy":
             namespace = parameters.text("namespace") or "default"
@@ -60,7 +52,7 @@ def gateways_of_routes(cluster: Cluster) -> Iterator[Want]:
         if not _is_read(namespace, cluster):
             for policy in _ON_GATEWAYS:
                 yield Want(policy, namespace)
-    for gateway in _seen(cluster, kinds.GATEWAY):
+    for gateway in seen(cluster, kinds.GATEWAY):
         yield Want(kinds.SERVICE, labels=_ENVOY_GATEWAYS_SERVICE)
         namespace, _, name = gateway.annotation(_PUBLISHED).partition("/")
         yield from _one(kinds.SERVICE, namespace, name)
@@ -72,11 +64,11 @@ _PUBLISHED = "konghq.com/publish-service"
 
 
 def _parents(cluster: Cluster) -> Iterator[tuple[Kind, str, str]]:
-    for route in _seen(cluster, *gateway_api.ROUTES):
+    for route in seen(cluster, *gateway_api.ROUTES):
         yield from _of_parent_refs(route.each("spec", "parentRefs"), route)
-    for listener_set in _seen(cluster, kinds.LISTENER_SET):
+    for listener_set in seen(cluster, kinds.LISTENER_SET):
         yield from _of_parent_refs([listener_set.at("spec", "parentRef")], listener_set)
-    for issuer in _seen(cluster, kinds.ISSUER):
+    for issuer in seen(cluster, kinds.ISSUER):
         for solver in issuer.each("spec", "acme", "solvers"):
             references = solver.each("http01", "gatewayHTTPRoute", "parentRefs")
             yield from _of_parent_refs(references, issuer)
@@ -93,7 +85,7 @@ def _of_parent_refs(
 
 def gateway_api_references(cluster: Cluster) -> Iterator[Want]:
     """Backends of routes, Secrets of Gateways, and the grants that both need there."""
-    for owner in _seen(cluster, *REFERRERS):
+    for owner in seen(cluster, *REFERRERS):
         for reference in references(owner):
             if reference.crosses and not _is_read(reference.namespace, cluster):
                 yield Want(kinds.REFERENCE_GRANT, reference.namespace)
@@ -117,14 +109,14 @@ _BESIDE: Mapping[Kind, tuple[Kind, ...]] = {
 
 def istio_references(cluster: Cluster) -> Iterator[Want]:
     """Gateways and Services that Istio's objects name, and the policies of the whole mesh."""
-    for virtual_service in _seen(cluster, kinds.VIRTUAL_SERVICE):
+    for virtual_service in seen(cluster, kinds.VIRTUAL_SERVICE):
         for text in virtual_service.texts("spec", "gateways"):
             namespace, slash, name = text.partition("/")
             if slash and not _is_read(namespace, cluster):
                 yield from _one(kinds.ISTIO_GATEWAY, namespace, name)
                 yield Want(kinds.DESTINATION_RULE, namespace)
     has_mesh = False
-    for owner in _seen(cluster, *_MESH):
+    for owner in seen(cluster, *_MESH):
         has_mesh = True
         for host in _hosts(owner):
             key = istio_mesh.service_key(host, owner.namespace, cluster) if _may(cluster) else None
@@ -132,7 +124,7 @@ def istio_references(cluster: Cluster) -> Iterator[Want]:
                 yield from _one(kinds.SERVICE, *key)
                 for kind in _BESIDE[kinds.SERVICE]:
                     yield Want(kind, key[0])
-    if has_mesh or any(istio_mesh.has_sidecar(pod) for pod in _seen(cluster, kinds.POD)):
+    if has_mesh or any(istio_mesh.has_sidecar(pod) for pod in seen(cluster, kinds.POD)):
         root = istio_mesh.mesh(cluster).root_namespace if _may(cluster) else "istio-system"
         for kind in _OF_THE_MESH:
             yield Want(kind, root)
@@ -152,7 +144,7 @@ _OF_THE_MESH = (
 
 def _may(cluster: Cluster) -> bool:
     """Whether the settings of the mesh may be asked for."""
-    return cluster.asked is None or kinds.CONFIG_MAP in cluster.asked
+    return cluster.is_asked(kinds.CONFIG_MAP)
 
 
 def _hosts(owner: Resource) -> Iterator[str]:
@@ -167,7 +159,7 @@ def _hosts(owner: Resource) -> Iterator[str]:
 
 def gateway_services(cluster: Cluster) -> Iterator[Want]:
     """The Services in front of gateway Pods of other namespaces, and who writes their Secrets."""
-    for pod in _seen(cluster, kinds.POD):
+    for pod in seen(cluster, kinds.POD):
         if istio_mesh.is_gateway(pod) and not _is_read(pod.namespace, cluster):
             yield Want(kinds.SERVICE, pod.namespace)
             yield Want(kinds.CERTIFICATE, pod.namespace)
@@ -175,7 +167,7 @@ def gateway_services(cluster: Cluster) -> Iterator[Want]:
 
 def kong_references(cluster: Cluster) -> Iterator[Want]:
     """Plugins that an annotation names in another namespace, and the plugins of the cluster."""
-    for holder in _seen(cluster, *kong_plugins.HOLDERS):
+    for holder in seen(cluster, *kong_plugins.HOLDERS):
         for reference in kong_plugins.references(holder):
             if reference.is_remote:
                 yield from _one(kinds.KONG_PLUGIN, reference.namespace, reference.name)

@@ -14,13 +14,7 @@ def san_covers(san: str, host: str) -> bool:
     A wildcard host is covered only by the same wildcard. Source: RFC 9525 section 6.3, which
     Chromium, Firefox and Go follow; the common name does not count.
     """
-    san, host = san.lower().rstrip("."), host.lower().rstrip(".")
-    if san == host:
-        return True
-    if not san.startswith("*.") or host.startswith("*"):
-        return False
-    label, _, rest = host.partition(".")
-    return bool(label) and rest == san[2:]
+    return san.lower().rstrip(".") in names_that_cover(host)
 
 
 def sans_cover(sans: tuple[str, ...] | list[str], host: str) -> bool:
@@ -36,9 +30,7 @@ def names_that_cover(host: str) -> tuple[str, ...]:
     return (host, f"*.{rest}") if label[:1] not in ("", "*") else (host,)
 
 
-@lru_cache(
-    maxsize=1024
-)  # a certificate has up to thousands of names, and as many hosts ask for one
+@lru_cache(maxsize=1024)  # a certificate may have thousands of names, and as many hosts ask
 def _known(sans: tuple[str, ...]) -> frozenset[str]:
     return frozenset(san.lower().rstrip(".") for san in sans)
 
