@@ -112,13 +112,35 @@ def _keys_of(control_plane: ControlPlane, number: int) -> list[bytes]:
 
 
 def _lasting(value: object) -> object:
-    """Without what is new each time that an object is made."""
+    """Without what is new each time that an object is made.
+
+    The server orders `managedFields` by the second in which each manager wrote last, so their
+    order too depends on the moment.
+    """
     passing = {"uid", "resourceVersion", "creationTimestamp", "time"}
     if isinstance(value, dict):
-        return {key: _lasting(inside) for key, inside in value.items() if key not in passing}
+        return {
+            key: _lasting(sorted(inside, key=_writer) if key == "managedFields" else inside)
+            for key, inside in value.items()
+            if key not in passing
+        }
     if isinstance(value, list):
         return [_lasting(inside) for inside in value]
     return value
+
+
+def _writer(entry: Manifest) -> tuple[str, str, str]:
+    return entry["manager"], entry["operation"], entry.get("subresource", "")
+
+
+def test_the_order_of_writers_does_not_last() -> None:
+    first = {"manager": "a", "operation": "Update", "subresource": "status", "time": "1"}
+    second = {"manager": "b", "operation": "Update", "time": "2"}
+
+    assert _lasting({"managedFields": [first, second]}) == _lasting(
+        {"managedFields": [second, first]}
+    )
+    assert _lasting({"managedFields": [first]}) != _lasting({"managedFields": [second]})
 
 
 def test_nothing_is_wrong_in_it(loaded: ControlPlane) -> None:
