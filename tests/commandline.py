@@ -55,6 +55,7 @@ class Done:
     @property
     def report(self) -> dict[str, Any]:
         """The JSON report on stdout."""
+        assert self.out, f"no report, but exit code {self.code}: {self.err}"
         document: dict[str, Any] = json.loads(self.out)
         return document
 

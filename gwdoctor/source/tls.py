@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import ssl
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
 
 from gwdoctor.source.access import Access
@@ -13,12 +13,24 @@ from gwdoctor.source.batch import NoCluster
 from gwdoctor.source.credentials import Proof, authority_of
 
 
+class _Settled(ssl.SSLContext):
+    """A context for several threads: what it offers is said once, by `context`.
+
+    urllib3 would say it again for each connection, and OpenSSL then frees what a thread that begins
+    another connection is reading: its handshake is garbage (github.com/python/cpython/issues/141012).
+    """
+
+    def set_alpn_protocols(self, alpn_protocols: Iterable[str]) -> None:
+        """Nothing."""
+
+
 def context(access: Access, proof: Proof) -> ssl.SSLContext:
     """A context that verifies as Go does: names by subjectAltName, authorities as they come.
 
     Python 3.13 would also refuse authorities without a key identifier, which clusters do have.
     """
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    made = _Settled(ssl.PROTOCOL_TLS_CLIENT)
+    ssl.SSLContext.set_alpn_protocols(made, ["http/1.1"])
     made.minimum_version = ssl.TLSVersion.TLSv1_2
     made.hostname_checks_common_name = False
     if access.cluster.insecure_skip_tls_verify:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -53,6 +54,30 @@ def test_objects_read_are_objects_served(proxy: FaultProxy) -> None:
 
     assert len(batch.resources) == proxy.items_served("^/apis?/")
     assert proxy.count("/api/v1/services.*continue=") == -(-(scene.SERVICES + 1) // 5) - 1
+
+
+def test_no_connection_changes_what_another_begins_with(
+    proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two threads in one context, one of which writes to it: now and then a handshake is garbage."""
+    begun, written = [], []
+    begin, write = ssl.SSLContext.wrap_socket, ssl.SSLContext.set_alpn_protocols
+
+    def wrap_socket(context: ssl.SSLContext, *of: Any, **how: Any) -> ssl.SSLSocket:
+        begun.append((context, how.get("server_side", False)))
+        return begin(context, *of, **how)
+
+    def set_alpn_protocols(context: ssl.SSLContext, names: list[str]) -> None:
+        written.append((context, names))
+        write(context, names)
+
+    monkeypatch.setattr(ssl.SSLContext, "wrap_socket", wrap_socket)
+    monkeypatch.setattr(ssl.SSLContext, "set_alpn_protocols", set_alpn_protocols)
+    read(proxy.kubeconfig(), connections=4)
+
+    ((shared, names),) = [each for each in written if (each[0], False) in begun]
+    assert names == ["http/1.1"]
+    assert begun.count((shared, False)) > 1
 
 
 def test_only_what_the_views_keep_is_asked_for(proxy: FaultProxy) -> None:
