@@ -15,6 +15,7 @@ import htmlreports
 import pytest
 import reports
 from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
 
 from gwdoctor.entry import Entry
 from gwdoctor.model import Report
@@ -130,7 +131,7 @@ def test_the_keyboard_reaches_and_presses_the_copy_buttons(opened: Callable[...,
 
     page.keyboard.press("Enter")
 
-    page.wait_for_function("document.getElementById('told').textContent === 'Copied'")
+    expect(page.locator("#told")).to_have_text("Copied")
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied == page.evaluate(
         "document.activeElement.parentElement.querySelector('pre').textContent"
