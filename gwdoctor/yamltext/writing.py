@@ -8,18 +8,19 @@ import yaml
 
 from gwdoctor.yamltext.scalars import resolved
 
+#: That of libyaml takes a fifth of the time; it differs in how keys of several lines are written.
+_DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
-class _Dumper(yaml.SafeDumper):
+
+class _Dumper(_DUMPER):  # type: ignore[misc]
     """Quotes every string that some reader would take for something else; no aliases."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
-        super().increase_indent(flow, indentless)
 
-
-def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+def _text(dumper: yaml.representer.SafeRepresenter, text: str) -> yaml.ScalarNode:
+    text = text.encode("utf-8", "backslashreplace").decode()  # a file's name may be no text
     style = None
     if "\n" in text and _fits_a_block(text):
         style = "|"
