@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -152,10 +152,14 @@ def scan(
             tasks.append(_Task(probe))
         else:
             inapplicable.append(probe.id())
+    listeners: dict[Kind, list[_Task]] = defaultdict(list)
+    for task in tasks:
+        for kind in task.probe.subjects if not task.compares else ():
+            listeners[kind].append(task)
     with Alarm() as alarm:
         judges = _Run(cluster, left, alarm)
-        for kind in dict.fromkeys(k for task in tasks for k in task.probe.subjects):
-            judges.look([t for t in tasks if kind in t.probe.subjects and not t.compares], kind)
+        for kind, those in listeners.items():
+            judges.look(those, kind)
         for task in tasks:
             if task.compares:
                 judges.compare(task)

@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from gwdoctor.probe import Probe
 
@@ -94,7 +95,7 @@ def find(text: str, known: Mapping[str, type[Probe]]) -> Found:
     """The checks whose symptoms a text shows."""
     lines = [(line, frozenset(line)) for line in (*words(text), *_statuses(text))]
     pairs = [
-        (name, symptom, [token for line in words(symptom) for token in line])
+        (name, symptom, _wanted(symptom))
         for name, probe in known.items()
         for symptom in probe.symptoms
     ]
@@ -116,6 +117,12 @@ def find(text: str, known: Mapping[str, type[Probe]]) -> Found:
     )
     close = sorted(near.values(), key=lambda s: (-s.weight, s.text, s.check))
     return Found(tuple(ordered), () if ordered else tuple(close[:_MOST_NEAREST]))
+
+
+@cache
+def _wanted(symptom: str) -> Sequence[str]:
+    """The words of a symptom. There are a few hundred symptoms, and tests ask for all of them."""
+    return [token for line in words(symptom) for token in line]
 
 
 def _stem(token: str) -> str:

@@ -12,6 +12,7 @@ on a field that is not there stands on the line of its nearest parent.
 
 from __future__ import annotations
 
+import pickle
 import re
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -73,8 +74,15 @@ def unseen(text: str) -> tuple[Kind, ...]:
 
 def documents(text: str, now: datetime | None = None) -> list[dict[str, Any]]:
     """The documents of a case; its certificates and times are counted from `now`."""
-    loader = type("_L", (_Loader,), {"now": now or now_of(text)})
-    return [doc for doc in yaml.load_all(text, loader) if doc]
+    documents: list[dict[str, Any]] = pickle.loads(_read(text, now or now_of(text)))
+    return documents
+
+
+@cache
+def _read(text: str, now: datetime) -> bytes:
+    """To be copied for each who asks: most cases are asked for many times."""
+    loader = type("_L", (_Loader,), {"now": now})
+    return pickle.dumps([doc for doc in yaml.load_all(text, loader) if doc])
 
 
 def resources_of(manifests: Iterable[dict[str, Any]]) -> list[Resource]:
@@ -116,7 +124,7 @@ def found_on_lines(
 
 @cache
 def _composed(text: str) -> tuple[yaml.Node, ...]:
-    return tuple(node for node in yaml.compose_all(text, yaml.SafeLoader) if node)
+    return tuple(node for node in yaml.compose_all(text, yaml.CSafeLoader) if node)
 
 
 def line_of(text: str, field: Field) -> int:

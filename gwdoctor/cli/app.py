@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Annotated, Any
 
 import typer
@@ -305,6 +306,12 @@ def version(
     return command.run(output)
 
 
+@cache
+def root() -> Any:
+    """The command line as click has it: made once, out of every signature."""
+    return typer.main.get_command(app)
+
+
 def run(argv: list[str]) -> int:
     """Run a command line; returns the exit code and never raises."""
     from gwdoctor.cli.ending import guarded
@@ -314,6 +321,6 @@ def run(argv: list[str]) -> int:
     given = list(arguments.as_click_reads(argv[1:])) or ["--help"]
 
     def command() -> Any:
-        return app(given, prog_name=name, standalone_mode=False)
+        return root()(given, prog_name=name, standalone_mode=False)
 
     return guarded(command)

@@ -10,9 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import typer
-
-from gwdoctor.cli.app import app
+from gwdoctor.cli.app import root
 from gwdoctor.completion.scripts import SHELLS
 from gwdoctor.delivery import destinations
 from gwdoctor.model import Confidence, Severity
@@ -55,8 +53,7 @@ _VALUES: dict[str, str | list[str]] = {
 
 def table() -> dict[str, Any]:
     """Commands, their options and where the values of these come from; the root is ``."""
-    root: Any = typer.main.get_command(app)
-    commands = {"": root, **root.commands}
+    commands = {"": root(), **root().commands}
     return {name: _entry(name, command) for name, command in commands.items() if not command.hidden}
 
 
