@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 # The newest Python that fits, or the one named: make test PYTHON=/path/to/python3.12
 PYTHON ?= $(shell for v in 3.14 3.13 3.12 3.11; do p=$$(command -v python$$v) && $$p -c '' 2>/dev/null && echo $$p && exit; done; command -v python3)
 JOBS ?= 2
+# Hundreds of tests start a program: without its bytecode each of them would compile it anew.
+export PYTHONDONTWRITEBYTECODE =
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'

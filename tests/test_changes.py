@@ -164,6 +164,7 @@ def merged(base: Any, more: Any) -> Any:
     return more
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(before=_SPECS, after=_SPECS)
 def test_the_patch_makes_the_one_of_the_other(
@@ -181,6 +182,7 @@ def test_the_patch_makes_the_one_of_the_other(
             assert (before_it["op"], before_it["path"]) == ("test", operation["path"])
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(before=_SPECS, after=_SPECS)
 def test_manifest_and_removals_together_are_the_change(

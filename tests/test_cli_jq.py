@@ -50,6 +50,7 @@ def test_it_sees_no_environment_and_no_files(
     assert os.environ["SECRET"] == "S3CRET"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", ["def f: f; f", "last(repeat(1))", "repeat(1)"])
 def test_a_program_that_never_ends_is_ended(program: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jqfilter, "SECONDS", 0.5)
@@ -58,6 +59,7 @@ def test_a_program_that_never_ends_is_ended(program: str, monkeypatch: pytest.Mo
         made_of(program)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "program",
     [

@@ -233,6 +233,7 @@ def test_a_new_file_has_the_mode_that_the_umask_leaves(here: Here, folder: Path)
     assert stat.S_IMODE(Path("out/r.json").stat().st_mode) == 0o640
 
 
+@pytest.mark.slow
 def test_the_files_are_there_when_the_reader_has_gone(folder: Path) -> None:
     copies = (BROKEN.replace("misdirected,", f"m{n},") for n in range(400))
     Path("broken.yaml").write_text("---\n".join(copies))
@@ -375,6 +376,7 @@ def test_the_demo_is_converted_into_the_same(here: Here, folder: Path, form: str
     assert not converted.err
 
 
+@pytest.mark.slow
 def test_a_report_can_be_piped_on(folder: Path) -> None:
     done = program("scan", "-f", "broken.yaml", *ONLY, "-o", "jsonl")
     with subprocess.Popen(

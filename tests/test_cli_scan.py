@@ -91,6 +91,7 @@ def test_the_exit_code_is_the_same_for_every_format(
         assert f"exit {code}: " in done.out.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_a_server_that_does_not_answer_is_no_cluster(
     here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

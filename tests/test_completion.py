@@ -203,6 +203,7 @@ def test_kubectl_is_asked_for_the_cluster_that_was_typed(
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "script", ["exit 1", "echo no json", "echo []", "echo '{\"items\": 3}'", "sleep 60"]
 )
@@ -282,6 +283,7 @@ def test_what_is_imported_to_complete(words: tuple[str, ...], kubeconfig: Path) 
     assert not {n for n in imported if re.match(r"gwdoctor\.(checks\.|cli|model|probe)", n)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", QUICK, ids=" ".join)
 def test_completion_stays_in_its_budget(
     words: tuple[str, ...], kubeconfig: Path, monkeypatch: pytest.MonkeyPatch
@@ -378,6 +380,7 @@ def shell(name: str, folder: Path, kubeconfig: Path, keys: str) -> list[str]:
     return typed(command, f"{keys}\n", environment=environment, cwd=folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["bash", "zsh"])
 @pytest.mark.parametrize(("keys", "words"), LINES)
 def test_a_line_is_completed(

@@ -115,6 +115,7 @@ def test_links_within_the_readme_lead_somewhere() -> None:
     assert linked <= anchors
 
 
+@pytest.mark.slow
 def test_the_gate_of_the_readme_is_one(tmp_path: Path) -> None:
     """Its lines, run where there is something wrong, and where there is not."""
     page = README.partition("## Gate in CI")[2].partition("\n## ")[0]

@@ -72,6 +72,7 @@ def test_every_format_names_every_finding(form: str) -> None:
         assert (finding.check if form == "openmetrics" else finding.id) in text
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(text=st.text())
 def test_any_text_passes_through_every_format(text: str) -> None:

@@ -147,6 +147,7 @@ def everything(manifests: list[Manifest]) -> Report:
     return report
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
 def test_work_grows_with_the_size_of_an_object(shape: str) -> None:
     everything(SHAPES[shape](10))  # what is made once is made before

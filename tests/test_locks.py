@@ -96,6 +96,7 @@ WEAK = {"name": "b", "version": "2", "vulns": [{"id": "PYSEC-1", "fix_versions":
 UNHEARD = {"name": "c", "skip_reason": "Dependency not found on PyPI and could not be audited"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("answers", "code", "told"),
     [

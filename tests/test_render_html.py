@@ -266,6 +266,7 @@ def test_no_text_of_a_cluster_becomes_markup() -> None:
         assert not CONTROL.search(page(htmlreports.hostile(text)))
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.text(max_size=40).filter(str.strip))
 def test_no_text_at_all_becomes_markup(text: str) -> None:

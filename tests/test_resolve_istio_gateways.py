@@ -6,6 +6,7 @@ import json
 import random
 
 import casefile
+import pytest
 
 from gwdoctor import Cluster, Kind, kinds
 from gwdoctor.resolve import hosts, istio_gateways, istio_virtual_services, tls_overlap
@@ -397,6 +398,7 @@ def pairwise(found: Socket, sans: dict[str, list[str]]) -> set[frozenset[int]]:
     return {frozenset(group) for group in above.values() if len(group) > 1}
 
 
+@pytest.mark.slow
 def test_groups_are_those_that_comparing_each_with_each_finds() -> None:
     """No VirtualService is bound, so that no server routes a name of another."""
     pick = random.Random(2)

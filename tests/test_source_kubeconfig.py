@@ -1021,6 +1021,7 @@ FILES = st.lists(
 )
 
 
+@pytest.mark.slow
 @needs_kubectl
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

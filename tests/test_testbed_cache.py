@@ -44,6 +44,7 @@ def _start(seconds: float) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.slow
 def test_of_several_processes_one_fills() -> None:
     processes = [_start(0.5) for _ in range(4)]
     outputs = [process.communicate(timeout=60)[0].split() for process in processes]

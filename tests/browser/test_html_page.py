@@ -20,6 +20,8 @@ from playwright.sync_api import expect
 from gwdoctor.entry import Entry
 from gwdoctor.model import Report
 
+pytestmark = pytest.mark.slow
+
 CASES: dict[str, Callable[[], Report]] = {
     "five failures": htmlreports.five_failures,
     "nothing wrong": lambda: reports.report(entry=Entry()),
