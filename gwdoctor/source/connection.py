@@ -12,6 +12,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode, urlsplit
 
@@ -429,9 +431,16 @@ class _Answer:
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds; the form with a date is not used by any API server."""
+        """In how many seconds it asks to come again. API servers say a number, proxies also a date."""
         text = next((v for k, v in self.headers.items() if k.lower() == "retry-after"), "")
-        return float(text) if text.isdecimal() else None
+        if text.isdecimal():
+            return float(text)
+        try:
+            when = parsedate_to_datetime(text)
+        except ValueError:
+            return None
+        seconds = (when.replace(tzinfo=when.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+        return seconds if seconds > 0 else None  # a moment that is over, as far as we know
 
 
 def _body(response: Any, limit: Deadline) -> bytearray:

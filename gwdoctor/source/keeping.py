@@ -12,6 +12,7 @@ from gwdoctor.source.access import Access
 from gwdoctor.source.connection import Connection, Trouble
 from gwdoctor.source.deadline import Deadline
 from gwdoctor.source.decode import HEAD, About, Gone, Head
+from gwdoctor.source.trail import Trail
 
 Manifest = dict[str, Any]
 
@@ -106,6 +107,7 @@ class Keeper:
         """The reports that carry these labels; without a namespace, in all of them."""
         found: list[Manifest] = []
         query = {"labelSelector": labels, "limit": "50"}
+        trail = Trail()
         while True:
             page = self._connection.ask(_path(api_version, kind, namespace), _PAGE, query)
             if page.kind != f"{kind}List":
@@ -114,8 +116,7 @@ class Keeper:
             token = page.metadata.token
             if not token:
                 return found
-            if token == query.get("continue"):
-                raise Trouble("the list never ends: a page leads back to itself")
+            trail.follow(token)
             query["continue"] = token
 
     def apply(self, manifest: Manifest) -> None:

@@ -17,6 +17,7 @@ from gwdoctor.source import decode
 from gwdoctor.source.connection import JSON, Connection, Trouble
 from gwdoctor.source.crew import Crew
 from gwdoctor.source.discovery import Served
+from gwdoctor.source.trail import Trail
 
 #: Called after every page: the kind, its objects and bytes so far, and whether it is done.
 Progress = Callable[[Kind, int, int, bool], None]
@@ -69,6 +70,7 @@ class _Page:
     number: int = 0
     token: str = ""
     in_one_piece: bool = False
+    trail: Trail = field(default_factory=Trail, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,9 +169,8 @@ def _fetch(
         accept=METADATA_LIST if reading.metadata_only else JSON,
     )
     token = _token(body)
-    if token and token == page.token:
-        raise Trouble("the list never ends: a page leads back to itself")
     if token:
+        page.trail.follow(token)
         ask(replace(page, token=token, number=page.number + 1))
     return _Content(body, is_last=not token)
 

@@ -14,6 +14,8 @@ import tracemalloc
 import zlib
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -235,6 +237,34 @@ def test_an_absurd_wish_to_come_again_is_no_wait(proxy: FaultProxy, wait: str, s
 
     assert str(status) in reason(batch)
     assert time.monotonic() - started < 3
+
+
+def test_a_date_to_come_again_is_a_wait_till_then() -> None:
+    soon = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
+
+    wait = connection._Answer(429, {"retry-after": soon}, bytearray()).retry_after
+
+    assert wait is not None
+    assert 20 < wait <= 30
+
+
+# --- lists that never end ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("circle", ["A", "AB", "ABC"])
+def test_a_list_that_goes_in_circles_is_left(proxy: FaultProxy, circle: str) -> None:
+    def page(token: str) -> bytes:
+        listed = {"apiVersion": "v1", "kind": "ServiceList", "items": []}
+        return json.dumps({**listed, "metadata": {"continue": token}}).encode()
+
+    for token, following in zip(circle, circle[1:] + circle[0], strict=True):
+        proxy.fail(f"/services.*continue={token}", 200, ALWAYS, body=page(following))
+    proxy.fail(SERVICE_LIST, 200, ALWAYS, body=page(circle[0]))
+
+    batch = read(proxy.kubeconfig(), ASKED)
+
+    assert "the list never ends" in reason(batch)
+    assert proxy.count("/services") == 1 + len(circle)
 
 
 # --- answers to another question -----------------------------------------------------------------
