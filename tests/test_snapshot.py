@@ -7,6 +7,7 @@ import json
 import os
 import re
 import stat
+import tracemalloc
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -186,6 +187,21 @@ def _altered(**fields: Any) -> bytes:
 def test_what_is_no_snapshot_is_told_so(data: bytes, reason: str) -> None:
     with pytest.raises(BadSnapshot, match=re.escape(reason)):
         Snapshot(data)
+
+
+def test_a_snapshot_that_unpacks_to_more_than_memory_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(snapshot, "MOST_BYTES", 1 << 20)
+    within, beyond = (gzip.compress(b"[" + b" " * size + b"]") for size in ((1 << 20) - 2, 1 << 26))
+
+    with pytest.raises(BadSnapshot, match="form of a snapshot"):
+        Snapshot(within)
+    tracemalloc.start()
+    with pytest.raises(BadSnapshot, match="larger than 1 MiB"):
+        Snapshot(beyond)
+    assert tracemalloc.get_traced_memory()[1] < 1 << 24
+    tracemalloc.stop()
 
 
 def test_an_object_of_the_wrong_form_is_told_so() -> None:

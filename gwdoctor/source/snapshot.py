@@ -23,6 +23,8 @@ from gwdoctor.source.batch import Batch, Want
 from gwdoctor.version import __version__
 
 FORMAT = 1
+#: Unpacked, a snapshot may be so large: several times what the largest cluster needs.
+MOST_BYTES = 1 << 30
 
 
 class BadSnapshot(ValueError):
@@ -202,9 +204,12 @@ class Snapshot:
 
 def _decoded(data: bytes) -> _Snapshot:
     try:
-        plain = gzip.decompress(data)
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+            plain = file.read(MOST_BYTES + 1)
     except (OSError, EOFError, zlib.error):
         raise BadSnapshot("it is not packed with gzip, or cut off") from None
+    if len(plain) > MOST_BYTES:
+        raise BadSnapshot(f"unpacked it is larger than {MOST_BYTES >> 20} MiB")
     try:
         whole = msgspec.json.decode(plain, type=_Snapshot)
     except msgspec.ValidationError as error:
