@@ -153,7 +153,7 @@ def test_bad_objects_break_no_check_no_proof_and_no_rendering(
     kind: Kind, data: st.DataObject
 ) -> None:
     manifests = data.draw(badobjects.clusters(kind))
-    started = time.perf_counter()
+    started = time.process_time()
 
     cluster = badobjects.cluster_of(manifests)
     report = judged(cluster)
@@ -161,7 +161,7 @@ def test_bad_objects_break_no_check_no_proof_and_no_rendering(
     assert_no_bug(report)
     assert_readable(report)
     assert_walked(cluster, report, data.draw(st.sampled_from(badobjects.hosts_in(manifests))))
-    assert time.perf_counter() - started < 20, "something grows with the square of its input"
+    assert time.process_time() - started < 20, "something grows with the square of its input"
 
 
 # --- commands --------------------------------------------------------------------------------

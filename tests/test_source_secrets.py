@@ -125,14 +125,14 @@ def test_a_good_pair() -> None:
     ids=short,
 )
 def test_every_bad_certificate_is_told_by_its_reason(crt: bytes, problem: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
 
     seen = pair(crt)
 
     assert seen.pem["tls.crt"].problem.startswith(problem)
     assert not seen.pem["tls.crt"].certificates
     assert seen.key == "unknown"
-    assert time.perf_counter() - started < 3
+    assert time.process_time() - started < 3
 
 
 def test_an_empty_value_is_told_from_an_absent_one() -> None:

@@ -127,8 +127,8 @@ def test_what_comes_near_is_listed_where_nothing_matches() -> None:
 
 def test_a_long_log_does_not_take_long() -> None:
     text = '[2026-11-21] "GET /x HTTP/1.1" 200 - via_upstream - "-" 0 12 3 2 "-" "curl/8"\n' * 5000
-    started = time.perf_counter()
+    started = time.process_time()
 
     checks(text + "\x00" * 1000)
 
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5

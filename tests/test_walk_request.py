@@ -119,11 +119,11 @@ def test_a_prefix_is_one_of_path_elements() -> None:
 def test_an_expression_is_tried_only_where_it_ends(
     expression: str, path: str, fits: bool | None
 ) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
 
     assert matching.fits(expression, path) is fits
 
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 def test_what_is_not_known_is_not_taken_for_no() -> None:

@@ -82,7 +82,7 @@ def test_a_server_that_does_not_answer_is_waited_for_no_longer_than_one_waits_at
         took = time.monotonic() - began
 
     assert (done.code, done.out, done.err) == (0, ":4\n", "")
-    assert 1 < took < 5
+    assert 1 < took < 8
 
 
 def test_the_plugin_scans_as_the_flags_after_its_name_say(cluster: Cluster, namespace: str) -> None:

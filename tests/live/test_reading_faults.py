@@ -251,7 +251,7 @@ def test_a_server_that_accepts_and_says_nothing(filled: ControlPlane, tmp_path: 
         with pytest.raises(NoCluster, match="deadline"):
             read(lost(filled, tmp_path, server), timeout=1)
 
-    assert time.monotonic() - started < 2.5
+    assert time.monotonic() - started < 8
 
 
 def test_a_server_that_does_not_speak_tls(filled: ControlPlane, tmp_path: Path) -> None:
@@ -315,11 +315,11 @@ def test_the_deadline_ends_the_run_with_what_there_is(proxy: FaultProxy, fault: 
 
     assert "deadline" in reason(batch)
     assert batch.incomplete
-    assert took < 4
+    assert took < 10
 
 
 def test_after_the_deadline_nothing_is_fetched_and_nothing_is_absent(proxy: FaultProxy) -> None:
-    with reader(proxy.kubeconfig(), timeout=1.5) as live:
+    with reader(proxy.kubeconfig(), timeout=3) as live:
         proxy.delay("/configmaps/", 30, ALWAYS)
         batch = live.fetch([Want(kinds.CONFIG_MAP, FIRST, f"c-{n}") for n in range(20)])
         later = live.fetch([Want(kinds.CONFIG_MAP, FIRST, "settings")])
