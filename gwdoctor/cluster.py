@@ -65,23 +65,16 @@ class Cluster:
         now: datetime | None = None,
     ) -> None:
         self.now = now or datetime.now(UTC)
-        self.gaps = tuple(gaps)
         self.asked = None if asked is None else frozenset(asked)
         self.namespaces = None if namespaces is None else frozenset(namespaces)
-        self.missing_kinds = frozenset(missing_kinds)
-        self._versions = dict(versions or {})
-        self._absent = frozenset(map(_key, absent))
         self._by_reference = frozenset(by_reference)
-        self._listed = frozenset(listed)
+        self._learn(gaps, absent, missing_kinds, versions or {}, listed)
         keyed = [(_key(resource.ref), resource) for resource in resources]
         keyed.sort(key=itemgetter(0))
         self._by_ref = dict(keyed)
         self._by_kind: dict[Kind, list[Resource]] = defaultdict(list)
         self._by_namespace: dict[tuple[Kind, str], list[Resource]] = defaultdict(list)
         self._list(self._by_ref)
-        self._gap_of: dict[tuple[Kind, str, str], Gap] = {}
-        for gap in self.gaps:
-            self._gap_of.setdefault((gap.kind, gap.namespace, gap.name), gap)
         self._derived: dict[Any, tuple[Any, frozenset[Kind]]] = {}
         self._kinds_read: dict[frozenset[Kind], frozenset[Kind]] = {}  #: one copy of each
         self._reading: list[set[Kind]] = []  #: of each join under way, the kinds that it asked for
@@ -114,12 +107,51 @@ class Cluster:
         other.take_over(self, touched)
         return other
 
+    def _learn(
+        self,
+        gaps: Iterable[Gap],
+        absent: Iterable[Ref],
+        missing_kinds: Iterable[Kind],
+        versions: Mapping[Kind, str],
+        listed: Iterable[tuple[Kind, str]],
+    ) -> None:
+        """Take down how far the absence of something means anything."""
+        self.gaps = tuple(gaps)
+        self.missing_kinds = frozenset(missing_kinds)
+        self._versions = dict(versions)
+        self._absent = frozenset(map(_key, absent))
+        self._listed = frozenset(listed)
+        self._gap_of: dict[tuple[Kind, str, str], Gap] = {}
+        for gap in self.gaps:
+            self._gap_of.setdefault((gap.kind, gap.namespace, gap.name), gap)
+
     def _list(self, ordered: Mapping[_Spot, Resource]) -> None:
         """Enter these, which stand in the order of kind and namespace, in the lists of both."""
         for spot, of_spot in groupby(ordered.items(), key=lambda entry: entry[0][:2]):
             held = [resource for _, resource in of_spot]
             self._by_kind[spot[0]] += held
             self._by_namespace[spot] = held
+
+    def with_more(
+        self,
+        resources: Iterable[Resource],
+        touched: Collection[Kind],
+        *,
+        gaps: Iterable[Gap],
+        absent: Iterable[Ref],
+        missing_kinds: Iterable[Kind],
+        versions: Mapping[Kind, str],
+        listed: Iterable[tuple[Kind, str]],
+    ) -> Cluster:
+        """This picture, and what was asked for since, all of these kinds: for less than a new one.
+
+        Beside the resources everything is told anew, as it is told to a new picture.
+        """
+        other = self.after(resources)
+        other._learn(gaps, absent, missing_kinds, versions, listed)
+        other._labels, other._derived = {}, {}
+        other.take_over(self, touched)
+        return other
 
     def take_over(self, earlier: Cluster, touched: Collection[Kind]) -> None:
         """What an earlier picture has worked out, and what of these kinds cannot have changed.

@@ -55,9 +55,17 @@ def gather(
         if not wants:
             break
         told |= wants
-        batch = batch.plus(source.fetch(sorted(wants)))
-        earlier, cluster = cluster, cluster_of(batch, asked, now=now)
-        cluster.take_over(earlier, {want.kind for want in wants})
+        more = source.fetch(sorted(wants))
+        batch = batch.plus(more)
+        cluster = cluster.with_more(
+            more.resources,
+            {want.kind for want in wants},
+            gaps=batch.gaps,
+            absent=batch.absent,
+            missing_kinds=batch.missing_kinds,
+            versions=batch.versions,
+            listed=batch.listed,
+        )
     return Picture(cluster, batch)
 
 

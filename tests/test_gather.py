@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import casefile
 import pytest
 
 from gwdoctor import Finding, OutOfView, Probe, kinds
+from gwdoctor.catalogue import catalogue
 from gwdoctor.cluster import Cluster
-from gwdoctor.gather import gather
+from gwdoctor.engine import scan
+from gwdoctor.gather import cluster_of, gather
 from gwdoctor.model import Gap, Kind, Ref, Resource, Target
 from gwdoctor.resolve import follow
 from gwdoctor.source.batch import Batch, Want
@@ -207,3 +210,31 @@ def test_batches_add_up() -> None:
     assert [gap.reason for gap in both.gaps] == ["a", "b"]
     assert both.incomplete
     assert both.namespaces == frozenset({"x"})
+
+
+@pytest.mark.parametrize(
+    "case", casefile.case_files()[::4], ids=lambda case: "/".join(case.parts[-3:])
+)
+def test_what_grew_by_rounds_is_what_is_put_together_at_once(case: Path) -> None:
+    text = case.read_text()
+    probes = list(catalogue().values())
+
+    picture = gather(Pretended(text), probes, now=casefile.now_of(text))
+
+    grown = picture.cluster
+    assert grown.asked is not None
+    whole = cluster_of(picture.batch, grown.asked, now=grown.now)
+    assert list(map(id, grown)) == list(map(id, whole))
+    assert scan(grown, probes) == scan(whole, probes)
+    for kind in sorted(grown.asked):
+        assert grown.may_hold(kind) == whole.may_hold(kind)
+        assert list(map(id, look(grown, kind))) == list(map(id, look(whole, kind)))
+        for namespace in {r.namespace for r in grown}:
+            assert grown._gap_for(kind, namespace) == whole._gap_for(kind, namespace)
+
+
+def look(cluster: Cluster, kind: Kind) -> Iterable[Resource]:
+    try:
+        return cluster[kind]
+    except OutOfView:
+        return ()
