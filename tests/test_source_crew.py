@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from functools import partial
 
 from gwdoctor.source.crew import Crew
@@ -69,6 +70,22 @@ def test_a_job_that_hangs_is_left_behind_at_the_deadline() -> None:
     assert outcomes == [("works", True)]
     assert time.monotonic() - started < 5
     never.set()
+
+
+def test_a_thread_that_waits_holds_nothing_of_what_it_brought() -> None:
+    class Brought:
+        pass
+
+    with Crew[str, Brought](1, Deadline(10)) as crew:
+        crew.submit("it", Brought)
+        ((_, brought),) = crew.outcomes()
+        left = weakref.ref(brought)
+        del brought
+        until = time.monotonic() + 5
+        while left() is not None and time.monotonic() < until:
+            time.sleep(0.01)
+
+        assert left() is None
 
 
 def test_the_capped_deadline_comes_first() -> None:

@@ -64,15 +64,20 @@ class Crew(Generic[T, R]):
 
     def _work(self) -> None:
         while (task := self._jobs.get()) is not None and not self._over:
-            about, job = task
-            outcome: R | Exception
+            self._do(*task)
+            del (
+                task
+            )  # a thread that waits holds nothing of what it has read: there may be keys in it
+
+    def _do(self, about: T, job: Callable[[], R]) -> None:
+        outcome: R | Exception
+        try:
+            outcome = job()
+        except Exception as error:  # told to the main thread, which knows what it means
+            outcome = error
+        while not self._over:
             try:
-                outcome = job()
-            except Exception as error:  # told to the main thread, which knows what it means
-                outcome = error
-            while not self._over:
-                try:
-                    self._outcomes.put((about, outcome), timeout=0.5)
-                    break
-                except queue.Full:
-                    continue
+                self._outcomes.put((about, outcome), timeout=0.5)
+                break
+            except queue.Full:
+                continue

@@ -88,7 +88,9 @@ def test_the_printed_fixes_bring_tls_to_the_nlb_and_end_the_redirect(
             (f"https://{HOST}/api", 200),
         ]
         assert seen[-1].body == "the client came by https"
-        assert [step.status for step in visit(f"https://{HOST}/")] == [404]
+        eventually(
+            lambda: [step.status for step in visit(f"https://{HOST}/")], lambda seen: seen == [404]
+        )
 
     assert not scan(control_plane).keys() & {MISPLACED, LOOP}
     assert_conditions(control_plane)
