@@ -121,7 +121,7 @@ def find(text: str, known: Mapping[str, type[Probe]]) -> Found:
 
 @cache
 def _wanted(symptom: str) -> Sequence[str]:
-    """The words of a symptom. There are a few hundred symptoms, and tests ask for all of them."""
+    """The words of a symptom, kept for the next text: there are a few hundred of them."""
     return [token for line in words(symptom) for token in line]
 
 

@@ -437,7 +437,7 @@ class _Answer:
             return float(text)
         try:
             when = parsedate_to_datetime(text)
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
         seconds = (when.replace(tzinfo=when.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
         return seconds if seconds > 0 else None  # a moment that is over, as far as we know

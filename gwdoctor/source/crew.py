@@ -65,9 +65,8 @@ class Crew(Generic[T, R]):
     def _work(self) -> None:
         while (task := self._jobs.get()) is not None and not self._over:
             self._do(*task)
-            del (
-                task
-            )  # a thread that waits holds nothing of what it has read: there may be keys in it
+            # a thread that waits holds nothing of what it has read: there may be keys in it
+            del task
 
     def _do(self, about: T, job: Callable[[], R]) -> None:
         outcome: R | Exception
