@@ -68,7 +68,7 @@ class Cluster:
         self.asked = None if asked is None else frozenset(asked)
         self.namespaces = None if namespaces is None else frozenset(namespaces)
         self._by_reference = frozenset(by_reference)
-        self._learn(gaps, absent, missing_kinds, versions or {}, listed)
+        self.learn(gaps, absent, missing_kinds, versions or {}, listed)
         keyed = [(_key(resource.ref), resource) for resource in resources]
         keyed.sort(key=itemgetter(0))
         self._by_ref = dict(keyed)
@@ -80,14 +80,21 @@ class Cluster:
         self._reading: list[set[Kind]] = []  #: of each join under way, the kinds that it asked for
         self._labels: dict[tuple[Kind, str | None], _LabelIndex] = {}
 
-    def after(self, put: Iterable[Resource], gone: Iterable[Ref] = ()) -> Cluster:
+    def after(
+        self,
+        put: Iterable[Resource],
+        gone: Iterable[Ref] = (),
+        *,
+        asked_again: Iterable[Kind] = (),
+    ) -> Cluster:
         """This picture with these resources in it, and those taken away: what a change would make.
 
         What was not touched is shared, and the joins that do not read it: it costs little next to
-        reading and indexing anew.
+        reading and indexing anew. `asked_again` are kinds of which more may be known to be absent:
+        then it is to `learn` so.
         """
         new, lost = {_key(r.ref): r for r in put}, frozenset(map(_key, gone))
-        touched = {kind for kind, _, _ in (*new, *lost)}
+        touched = {*(kind for kind, _, _ in (*new, *lost)), *asked_again}
         by_ref = {key: resource for key, resource in self._by_ref.items() if key not in lost}
         is_more = any(key not in by_ref for key in new)
         by_ref |= new
@@ -107,7 +114,7 @@ class Cluster:
         other.take_over(self, touched)
         return other
 
-    def _learn(
+    def learn(
         self,
         gaps: Iterable[Gap],
         absent: Iterable[Ref],
@@ -115,7 +122,8 @@ class Cluster:
         versions: Mapping[Kind, str],
         listed: Iterable[tuple[Kind, str]],
     ) -> None:
-        """Take down how far the absence of something means anything."""
+        """How far the absence of something means anything, in place of what was known of it: as in
+        `__init__`."""
         self.gaps = tuple(gaps)
         self.missing_kinds = frozenset(missing_kinds)
         self._versions = dict(versions)
@@ -131,27 +139,6 @@ class Cluster:
             held = [resource for _, resource in of_spot]
             self._by_kind[spot[0]] += held
             self._by_namespace[spot] = held
-
-    def with_more(
-        self,
-        resources: Iterable[Resource],
-        touched: Collection[Kind],
-        *,
-        gaps: Iterable[Gap],
-        absent: Iterable[Ref],
-        missing_kinds: Iterable[Kind],
-        versions: Mapping[Kind, str],
-        listed: Iterable[tuple[Kind, str]],
-    ) -> Cluster:
-        """This picture, and what was asked for since, all of these kinds: for less than a new one.
-
-        Beside the resources everything is told anew, as it is told to a new picture.
-        """
-        other = self.after(resources)
-        other._learn(gaps, absent, missing_kinds, versions, listed)
-        other._labels, other._derived = {}, {}
-        other.take_over(self, touched)
-        return other
 
     def take_over(self, earlier: Cluster, touched: Collection[Kind]) -> None:
         """What an earlier picture has worked out, and what of these kinds cannot have changed.

@@ -57,15 +57,8 @@ def gather(
         told |= wants
         more = source.fetch(sorted(wants))
         batch = batch.plus(more)
-        cluster = cluster.with_more(
-            more.resources,
-            {want.kind for want in wants},
-            gaps=batch.gaps,
-            absent=batch.absent,
-            missing_kinds=batch.missing_kinds,
-            versions=batch.versions,
-            listed=batch.listed,
-        )
+        cluster = cluster.after(more.resources, asked_again={want.kind for want in wants})
+        cluster.learn(batch.gaps, batch.absent, batch.missing_kinds, batch.versions, batch.listed)
     return Picture(cluster, batch)
 
 

@@ -37,12 +37,6 @@ def filled(control_plane: ControlPlane) -> Iterator[ControlPlane]:
 
 
 @pytest.fixture
-def proxy(filled: ControlPlane) -> Iterator[FaultProxy]:
-    with FaultProxy(filled).start() as started:
-        yield started
-
-
-@pytest.fixture
 def client(proxy: FaultProxy, filled: ControlPlane) -> Iterator[Client]:
     connected = Client(proxy.url, ca_file=proxy.ca_file, token=filled.token())
     yield connected
